@@ -1,0 +1,167 @@
+"""Certificates: the measured order of what a local formula leaves out, and the range in which it may be trusted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["Certificate", "certificate_table", "certify", "remainder_order", "valid_range"]
+
+
+@dataclass(frozen=True)
+class Certificate:
+    r"""What was measured of one local approximation (R16).
+
+    Attributes
+    ----------
+    result : str
+        The result the approximation comes from, as "R1" or "Theorem 1.2".
+    order : float
+        Exponent p of the power law :math:`|\text{exact} - \text{local}| \approx C \epsilon^p` fitted to the remainder.
+    range : float
+        Largest measured ε up to which the local value stays within ``within`` of the exact one; nan if nowhere.
+    within : float
+        The relative error meant by ``range``.
+    eps : tuple of float
+        Smallest and largest ε of the measurement.
+    """
+
+    result: str
+    order: float
+    range: float
+    within: float
+    eps: tuple[float, float]
+
+
+def remainder_order(remainder: ArrayLike, eps: ArrayLike) -> float:
+    r"""Order p of a remainder that behaves as :math:`C \epsilon^p`: the slope of log \|remainder\| against log ε.
+
+    Parameters
+    ----------
+    remainder : array_like, shape (n,)
+        Differences between exact and local values; their signs do not matter.
+    eps : array_like, shape (n,)
+        The positive values of ε at which they were measured, two different ones at least.
+
+    Raises
+    ------
+    ValueError
+        For shapes that differ, an ε that is not positive, fewer than two different ε, and a remainder that is zero
+        or not finite: its logarithm says nothing, and the fit would.
+
+    Examples
+    --------
+    >>> eps = np.geomspace(1e-3, 1e-1, 9)
+    >>> round(remainder_order(np.cos(eps) - (1 - eps**2 / 2), eps), 2)
+    4.0
+    """
+    remainder, eps = _paired(remainder, eps, "remainder")
+    bad = np.flatnonzero(~np.isfinite(remainder) | (remainder == 0))
+    if bad.size:
+        raise ValueError(
+            f"the remainder at eps[{bad[0]}] = {eps[bad[0]]:g} is {remainder[bad[0]]}: it has no order there; "
+            "start the range of ε higher, where the remainder stands above rounding"
+        )
+    if np.ptp(eps) == 0:
+        raise ValueError("an order needs at least two different values of ε")
+    return float(np.polynomial.Polynomial.fit(np.log(eps), np.log(np.abs(remainder)), 1).convert().coef[1])
+
+
+def valid_range(local: ArrayLike, exact: ArrayLike, eps: ArrayLike, within: float = 0.1) -> float:
+    r"""Largest ε such that up to it every local value lies within a relative error of the exact one.
+
+    Parameters
+    ----------
+    local, exact : array_like, shape (n,)
+    eps : array_like, shape (n,)
+        In any order.
+    within : float
+        Tolerated relative error \|local - exact\| / \|exact\|.
+
+    Returns
+    -------
+    float
+        One of the given ε, and nan if the local value fails already at the smallest.
+
+    Examples
+    --------
+    >>> eps = np.linspace(0.1, 2, 20)
+    >>> round(valid_range(eps, np.sin(eps), eps), 1)
+    0.7
+    """
+    local, eps = _paired(local, eps, "local")
+    exact, _ = _paired(exact, eps, "exact")
+    order = np.argsort(eps)
+    good = np.abs(local - exact)[order] <= within * np.abs(exact)[order]
+    count = int(np.argmin(good)) if not good.all() else good.size
+    return float(eps[order][count - 1]) if count else float("nan")
+
+
+def certify(result: str, local: ArrayLike, exact: ArrayLike, eps: ArrayLike, within: float = 0.1) -> Certificate:
+    """Measure order and range of one local approximation.
+
+    Parameters
+    ----------
+    result : str
+        The result that the approximation comes from.
+    local, exact, eps : array_like, shape (n,)
+        Local and exact values at each ε.
+    within : float
+        Relative error of the range.
+
+    Examples
+    --------
+    >>> eps = np.geomspace(1e-3, 1, 31)
+    >>> c = certify("sine", eps, np.sin(eps), eps)
+    >>> round(c.order, 1), round(c.range, 2)
+    (3.0, 0.63)
+    """
+    local, eps = _paired(local, eps, "local")
+    exact, _ = _paired(exact, eps, "exact")
+    return Certificate(
+        result,
+        remainder_order(exact - local, eps),
+        valid_range(local, exact, eps, within),
+        within,
+        (float(eps.min()), float(eps.max())),
+    )
+
+
+def certificate_table(certificates: Sequence[Certificate]) -> pd.DataFrame:
+    """The certificates as a table, one row each, rounded to digits that another machine reproduces.
+
+    Examples
+    --------
+    >>> certificate_table([Certificate("sine", 2.9987, 0.6310, 0.1, (0.001, 1.0))])
+            measured order  within 10 % up to ε =  measured on ε =
+    result
+    sine               3.0                   0.63         0.001..1
+    """
+    import pandas as pd
+
+    rows = [
+        {
+            "result": c.result,
+            "measured order": round(c.order, 1),
+            f"within {c.within:.0%} up to ε =".replace("%", " %"): float(f"{c.range:.2g}"),
+            "measured on ε =": f"{c.eps[0]:g}..{c.eps[1]:g}",
+        }
+        for c in certificates
+    ]
+    return pd.DataFrame(rows).set_index("result")
+
+
+def _paired(values: ArrayLike, eps: ArrayLike, name: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    values, eps = np.asarray(values, dtype=float), np.asarray(eps, dtype=float)
+    if values.ndim != 1 or values.shape != eps.shape:
+        raise ValueError(f"{name} has shape {values.shape} and eps {eps.shape}: give one value for each ε, in one row")
+    if not (eps > 0).all():
+        raise ValueError("every ε must be positive")
+    return values, eps
