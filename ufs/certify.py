@@ -140,9 +140,9 @@ def certificate_table(certificates: Sequence[Certificate]) -> pd.DataFrame:
     Examples
     --------
     >>> certificate_table([Certificate("sine", 2.9987, 0.6310, 0.1, (0.001, 1.0))])
-            measured order  within 10 % up to ε =  measured on ε =
+            measured order within 10 % up to ε = measured on ε =
     result
-    sine               3.0                   0.63         0.001..1
+    sine               3.0                  0.63        0.001..1
     """
     import pandas as pd
 
@@ -150,7 +150,7 @@ def certificate_table(certificates: Sequence[Certificate]) -> pd.DataFrame:
         {
             "result": c.result,
             "measured order": round(c.order, 1),
-            f"within {c.within:.0%} up to ε =".replace("%", " %"): float(f"{c.range:.2g}"),
+            f"within {100 * c.within:g} % up to ε =": f"{c.range:.2g}" + (" or more" if c.range == c.eps[1] else ""),
             "measured on ε =": f"{c.eps[0]:g}..{c.eps[1]:g}",
         }
         for c in certificates

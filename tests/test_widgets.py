@@ -1,0 +1,487 @@
+"""Interactive figures: their numbers, their HTML, and how they behave in a browser."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from html.parser import HTMLParser
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import traitlets
+
+from ufs import Joint
+from ufs.widgets import Figure, Transport, transport
+
+EYES = ["Brown", "Blue", "Hazel", "Green"]
+HAIR = ["Black", "Brown", "Red", "Blond"]
+COUNTS = np.array([[68, 20, 15, 5], [119, 84, 54, 29], [26, 17, 14, 14], [7, 94, 10, 16]]).T  # eyes × hair
+STATIC = Path(str(files("ufs"))) / "static"
+HOSTILE = "</script><b onclick=\"alert('x')\">&amp;\u2028é"
+
+
+@pytest.fixture
+def joint() -> Joint:
+    return Joint.from_counts(COUNTS, x_labels=EYES, y_labels=HAIR, x_name="Eye", y_name="Hair")
+
+
+@pytest.fixture
+def figure(joint: Joint) -> Transport:
+    return transport(joint)
+
+
+def parse(html: str) -> tuple[dict[str, Any], list[tuple[str, str]], list[str]]:
+    """Return the JSON inside a figure's HTML, the (tag, text) pairs outside it, and all tags."""
+
+    class Reader(HTMLParser):
+        def __init__(self) -> None:
+            super().__init__()
+            self.tags: list[str] = []
+            self.texts: list[tuple[str, str]] = []
+
+        def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+            self.tags.append(tag)
+
+        def handle_data(self, data: str) -> None:
+            if data.strip():
+                self.texts.append((self.tags[-1], data))
+
+    reader = Reader()
+    reader.feed(html)
+    (content,) = [text for tag, text in reader.texts if tag == "script"]
+    return json.loads(content), [pair for pair in reader.texts if pair[0] != "script"], reader.tags
+
+
+def two_modes(joint: Joint) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return σ (2,), f (|X|, 2), g (|Y|, 2) by a plain SVD, up to signs."""
+    root_x, root_y = np.sqrt(joint.px), np.sqrt(joint.py)
+    u, sigma, vt = np.linalg.svd(joint.P.T / np.outer(root_y, root_x) - np.outer(root_y, root_x))
+    return sigma[:2], vt[:2].T / root_x[:, None], u[:, :2] / root_y[:, None]
+
+
+# ---- numbers ---------------------------------------------------------------------------------------------------------
+
+
+def test_data_are_the_two_modes(joint: Joint, figure: Transport) -> None:
+    content, _, _ = parse(figure.html())
+    sigma, f, g = two_modes(joint)
+    data = content["data"]
+    signs = np.sign(f[0] * data["x"]["modes"][0])
+    np.testing.assert_allclose(data["sigma"], sigma, rtol=1e-5)
+    np.testing.assert_allclose(data["x"]["modes"], signs * f, rtol=1e-5)
+    np.testing.assert_allclose(data["y"]["modes"], signs * g, rtol=1e-5)
+    np.testing.assert_allclose(data["sigma"], [0.456916, 0.149086], rtol=1e-5)
+    assert (data["x"]["name"], data["x"]["labels"]) == ("Eye", EYES)
+    assert (data["y"]["name"], data["y"]["labels"]) == ("Hair", HAIR)
+    assert content["state"] == {"a": 0.6, "b": 0.6}
+    assert data["eps"] == pytest.approx(figure.eps, rel=1e-5)
+
+
+@pytest.mark.parametrize("angle", np.linspace(0, 2 * np.pi, 13))
+def test_conditionals_are_those_of_a_markov_chain(joint: Joint, figure: Transport, angle: float) -> None:
+    figure.move(np.cos(angle), np.sin(angle))
+    px, py = figure.px_given_v, figure.py_given_v
+    assert px.min() > 0
+    assert px.sum() == pytest.approx(1)
+    np.testing.assert_allclose(py, px @ (joint.P / joint.px[:, None]), rtol=1e-12)
+    tilt = (px - joint.px) / (figure.eps * np.sqrt(joint.px))
+    assert np.linalg.norm(tilt) == pytest.approx(1)
+
+
+def test_default_eps_changes_no_probability_by_more_than_half(joint: Joint, figure: Transport) -> None:
+    changes = []
+    for angle in np.linspace(0, 2 * np.pi, 3601):
+        figure.move(np.cos(angle), np.sin(angle))
+        changes += [np.abs(figure.px_given_v / joint.px - 1).max(), np.abs(figure.py_given_v / joint.py - 1).max()]
+    assert max(changes) == pytest.approx(0.5, rel=1e-5)
+
+
+def test_eps_outside_its_range_is_refused(joint: Joint, figure: Transport) -> None:
+    limit = 2 * figure.eps
+    assert transport(joint, eps=0.999 * limit).eps == 0.999 * limit
+    for eps in (0, -0.1, 1.001 * limit, float("nan")):
+        with pytest.raises(ValueError, match=r"above 0 and below 0\.43.*Eye = 'Green'"):
+            transport(joint, eps=eps)
+
+
+@pytest.mark.parametrize(("shape", "name"), [((2, 5), "X"), ((5, 2), "Y"), ((1, 4), "X")])
+def test_a_single_mode_is_refused(shape: tuple[int, int], name: str) -> None:
+    table = np.random.default_rng(0).uniform(1, 2, shape)
+    with pytest.raises(ValueError, match=rf"{name} has \d symbols?: .* at least three"):
+        transport(Joint.from_counts(table))
+
+
+def test_point_stays_in_the_disk(figure: Transport) -> None:
+    figure.move(1, 0)
+    figure.move(0, 1)
+    for bad in [(0.8, 0.8), (float("nan"), 0)]:
+        with pytest.raises(traitlets.TraitError, match="at most 1"):
+            figure.move(*bad)
+        assert (figure.a, figure.b) == (0, 1)
+    with pytest.raises(traitlets.TraitError, match=r"\(1, 1\) has length 1\.41"):
+        figure.a = 1
+    figure.b = -0.5
+    assert (figure.a, figure.b) == (0, -0.5)
+
+
+# ---- HTML ------------------------------------------------------------------------------------------------------------
+
+
+def test_bundle_serves_page_and_notebook(figure: Transport) -> None:
+    bundle, _ = figure._repr_mimebundle_()
+    assert set(bundle) == {"text/plain", "text/html", "application/vnd.jupyter.widget-view+json"}
+    assert bundle["text/html"].startswith('<div class="ufs-figure" data-figure="transport">')
+    assert bundle["text/plain"] == (
+        "<Transport Eye → Hair: sigma = (0.457, 0.149), eps = 0.217, (a, b) = (0.600, 0.600)>"
+    )
+
+
+def test_bundle_is_the_same_in_every_run(joint: Joint, figure: Transport) -> None:
+    bundles = [widget._repr_mimebundle_()[0] for widget in (figure, transport(joint))]
+    for kind in ("text/html", "text/plain"):
+        assert bundles[0][kind] == bundles[1][kind]
+        assert figure.model_id not in bundles[0][kind]
+    numbers = re.findall(r"-?\d+\.\d+(?:e-?\d+)?", bundles[0]["text/html"])
+    assert len(numbers) > 16
+    assert all(len(number.lstrip("-0.").replace(".", "")) <= 6 for number in numbers)
+
+
+def test_rounding_errors_do_not_reach_the_html() -> None:
+    symmetric = Joint([[0.20, 0.06, 0.04], [0.06, 0.20, 0.04], [0.04, 0.04, 0.32]])  # f₂ vanishes at the last symbol
+    html = transport(symmetric).html()
+    assert parse(html)[0]["data"]["x"]["modes"][2][1] == 0
+    assert "-0.0]" not in html
+
+
+def test_html_shows_the_state_it_is_asked_for(figure: Transport) -> None:
+    figure.move(-0.25, 0.5)
+    assert parse(figure.html())[0]["state"] == {"a": -0.25, "b": 0.5}
+
+
+def test_labels_are_text(joint: Joint) -> None:
+    labels = [HOSTILE, "<i>", "&lt;", "Green"]
+    html = transport(Joint(joint.P, x_labels=labels, y_labels=HAIR, x_name=HOSTILE, y_name="<h1>")).html()
+    content, texts, tags = parse(html)
+    assert content["data"]["x"]["labels"] == labels
+    assert content["data"]["x"]["name"] == HOSTILE
+    assert not {"b", "i", "h1"} & set(tags)
+    assert tags.count("script") == 1
+    text = "".join(text for _, text in texts)
+    assert all(f"{HOSTILE} = {label}" in text for label in labels)
+
+
+def test_fallback_is_a_table_of_the_modes(joint: Joint, figure: Transport) -> None:
+    _, texts, _ = parse(figure.html())
+    cells = [float(text) for tag, text in texts if tag == "td"]
+    expected = np.vstack([figure.modes.f, figure.modes.g])
+    np.testing.assert_allclose(np.reshape(cells, (8, 2)), expected, atol=5.1e-4)
+    rows = [text for tag, text in texts if tag == "th" and "=" in text]
+    assert rows == [f"Eye = {eye}" for eye in EYES] + [f"Hair = {hair}" for hair in HAIR]
+
+
+# ---- packaging -------------------------------------------------------------------------------------------------------
+
+
+def test_the_core_does_not_load_widgets() -> None:
+    code = "import sys, ufs; print(sorted({'anywidget', 'ipywidgets', 'matplotlib', 'torch'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("kind", Figure.__subclasses__())
+def test_every_figure_has_its_script(kind: type[Figure]) -> None:
+    name = kind.figure.default_value
+    script = (STATIC / f"ufs-{name}.js").read_text(encoding="utf-8")
+    assert f'register("{name}"' in script
+    assert kind._esm.startswith((STATIC / "ufs-figures.js").read_text(encoding="utf-8"))
+    assert script in kind._esm
+
+
+def test_colours_are_those_of_the_plots() -> None:
+    plot = pytest.importorskip("ufs.plot", reason="ufs.plot is needed to compare the colours")
+    css = (STATIC / "ufs-figures.css").read_text(encoding="utf-8")
+    assert f"--ufs-x-side: {plot.X_SIDE};" in css
+    assert f"--ufs-y-side: {plot.Y_SIDE};" in css
+
+
+def test_only_pages_with_a_figure_load_its_scripts(tmp_path: Path, figure: Transport) -> None:
+    extensions = Path(__file__).parents[1] / "book" / "_ext"
+    conf = f"import sys\nsys.path.insert(0, {str(extensions)!r})\nextensions = ['interactive']\n"
+    (tmp_path / "conf.py").write_text(conf, encoding="utf-8")
+    (tmp_path / "figure.html").write_text(figure.html(), encoding="utf-8")
+    (tmp_path / "index.rst").write_text("Index\n=====\n\n.. toctree::\n\n   page\n", encoding="utf-8")
+    (tmp_path / "page.rst").write_text("Page\n====\n\n.. raw:: html\n   :file: figure.html\n", encoding="utf-8")
+    out = tmp_path / "out"
+    build = [sys.executable, "-m", "sphinx", "-q", "-W", "-b", "html", str(tmp_path), str(out)]
+    result = subprocess.run(build, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    page, index = ((out / name).read_text(encoding="utf-8") for name in ("page.html", "index.html"))
+    assert re.findall(r"_static/(ufs-[a-z.-]+)", page) == ["ufs-figures.css", "ufs-figures.js", "ufs-transport.js"]
+    assert "ufs-" not in index
+    for name in ("ufs-figures.css", "ufs-figures.js", "ufs-transport.js"):
+        assert (out / "_static" / name).read_bytes() == (STATIC / name).read_bytes()
+
+
+# ---- in a browser ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+    path = next(filter(None, map(shutil.which, names)), None)
+    if path is None:
+        message = f"none of {', '.join(names)} is on the path"
+        if os.environ.get("CI") == "true":
+            pytest.fail(message)
+        pytest.skip(message)
+    from playwright.sync_api import sync_playwright
+
+    flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=flags)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def show(chromium: Any, tmp_path: Path) -> Iterator[Callable[..., Any]]:
+    """Open a figure in a page from the disk; at the end, nothing was logged and nothing fetched."""
+    complaints: list[str] = []
+    contexts = []
+
+    def open_page(figure: Transport, theme: str = "light", **options: Any) -> Any:
+        head = f'<link rel="stylesheet" href="{(STATIC / "ufs-figures.css").as_uri()}">' + "".join(
+            f'<script defer src="{(STATIC / f"ufs-{name}.js").as_uri()}"></script>' for name in ("figures", "transport")
+        )
+        colours = "html[data-theme=dark] body { background: #14181e; color: #ced6dd }"
+        html = (
+            f'<!doctype html><html lang="en" data-theme="{theme}"><head><meta charset="utf-8"><title>A figure</title>'
+            f'<meta name="viewport" content="width=device-width"><style>body {{ margin: 16px }} {colours}</style>{head}'
+            f"</head><body><main><h1>A figure</h1>{figure._repr_mimebundle_()[0]['text/html']}"
+            '<div style="height: 1000px"></div></main></body></html>'
+        )
+        path = tmp_path / "page.html"
+        path.write_text(html, encoding="utf-8")
+        options = {"viewport": {"width": 732, "height": 900}, "reduced_motion": "reduce"} | options
+        context = chromium.new_context(**options)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("console", lambda message: complaints.append(message.text))
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("request", lambda request: request.url.startswith(("file:", "blob:")) or complaints.append(request.url))
+        page.goto(path.as_uri())
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert complaints == []
+
+
+def percentages(page: Any, side: str) -> np.ndarray:
+    texts = page.locator(f".ufs-bars.ufs-{side} .ufs-value").all_inner_texts()
+    return np.array([float(text.replace("−", "-").replace("\u00a0%", "")) for text in texts])
+
+
+def bar_shares(page: Any, side: str) -> np.ndarray:
+    """Return each bar's signed length as a share of half its track, from the boxes on the screen."""
+    script = """bars => bars.map(bar => {
+        const track = bar.parentElement.getBoundingClientRect(), box = bar.getBoundingClientRect();
+        const middle = (track.left + track.right) / 2;
+        const end = Math.abs(box.left - middle) > Math.abs(box.right - middle) ? box.left : box.right;
+        return 2 * (end - middle) / track.width;
+    })"""
+    return np.array(page.locator(f".ufs-bars.ufs-{side} .ufs-bar").evaluate_all(script))
+
+
+def check(page: Any, figure: Transport, a: float, b: float, tolerance: float = 0.051) -> None:
+    """Compare everything the page shows with the point (a, b), computed by a plain SVD."""
+    sigma, f, g = two_modes(figure.joint)
+    signs = np.sign((f * figure.modes.f).sum(axis=0))
+    expected = {"x": figure.eps * (signs * f) @ [a, b], "y": figure.eps * (signs * g) @ (sigma * [a, b])}
+    reach = figure.eps * np.hypot(*f.T).max()
+    for side, changes in expected.items():
+        np.testing.assert_allclose(percentages(page, side), 100 * changes, atol=tolerance)
+        np.testing.assert_allclose(bar_shares(page, side), changes / reach, atol=0.012)
+    lengths = np.hypot(a, b), np.hypot(*(sigma * [a, b]))
+    shown = [float(page.locator(f".ufs-{name}").inner_text()) for name in ("norm-x", "norm-y")]
+    np.testing.assert_allclose(shown, lengths, atol=tolerance / 20)
+    if lengths[0] > 0:
+        kept = float(page.locator(".ufs-kept").inner_text())
+        assert kept == pytest.approx(lengths[1] / lengths[0], abs=tolerance / 20)
+
+
+def screen(page: Any, a: float, b: float) -> tuple[float, float]:
+    """Return where the point (a, b) of X's plane is on the screen."""
+    script = """(circle, [a, b]) => {
+        const [cx, cy, r] = ["cx", "cy", "r"].map(name => Number(circle.getAttribute(name)));
+        const point = new DOMPoint(cx + r * a, cy - r * b).matrixTransform(circle.getScreenCTM());
+        return [point.x, point.y];
+    }"""
+    return tuple(page.locator(".ufs-plane.ufs-x .ufs-unit").evaluate(script, [a, b]))
+
+
+def test_keys_turn_and_scale_the_tilt(show: Callable[..., Any], figure: Transport) -> None:
+    page = show(figure)
+    handle = page.get_by_role("slider")
+    check(page, figure, 0.6, 0.6)
+    page.keyboard.press("Tab")
+    while not handle.evaluate("node => node === document.activeElement"):
+        page.keyboard.press("Tab")
+    assert handle.locator(".ufs-ring").evaluate("node => getComputedStyle(node).visibility") == "visible"
+    for key in ["ArrowRight"] * 3 + ["ArrowDown"] * 2:
+        page.keyboard.press(key)
+    radius = np.hypot(0.6, 0.6) - 0.2
+    check(page, figure, radius * np.cos(np.pi / 3), radius * np.sin(np.pi / 3))
+    assert handle.get_attribute("aria-valuetext") == "angle 60 degrees, length 0.65"
+    assert handle.get_attribute("aria-valuenow") == "60"
+    page.keyboard.press("Home")
+    check(page, figure, 1, 0)
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("ArrowUp")  # not beyond the rim
+    check(page, figure, np.cos(np.pi / 36), -np.sin(np.pi / 36))
+    for _ in range(12):
+        page.keyboard.press("ArrowDown")
+    check(page, figure, 0, 0)
+    assert page.locator(".ufs-kept").inner_text() == "–"
+    page.keyboard.press("ArrowUp")  # the direction is kept
+    check(page, figure, 0.1 * np.cos(np.pi / 36), -0.1 * np.sin(np.pi / 36))
+    page.keyboard.press("End")
+    check(page, figure, 0, 1)
+    page.wait_for_function("document.querySelector('.ufs-aloud').textContent.includes('0.149 of the length')")
+
+
+def test_the_mouse_drags_the_tilt(show: Callable[..., Any], figure: Transport) -> None:
+    page = show(figure)
+    page.mouse.move(*screen(page, 0.6, 0.6))
+    page.mouse.down()
+    page.mouse.move(*screen(page, -0.3, 0.5), steps=5)
+    check(page, figure, -0.3, 0.5, tolerance=0.15)
+    page.mouse.move(*screen(page, -1.2, -1.6))  # outside: the nearest point of the disk
+    check(page, figure, -0.6, -0.8, tolerance=0.15)
+    page.mouse.up()
+    page.mouse.move(*screen(page, 0.5, 0))
+    check(page, figure, -0.6, -0.8, tolerance=0.15)
+    page.mouse.click(*screen(page, 0.5, 0))
+    check(page, figure, 0.5, 0, tolerance=0.15)
+
+
+def test_the_answer_is_drawn_where_it_is(show: Callable[..., Any], figure: Transport) -> None:
+    figure.move(0.6, -0.8)
+    page = show(figure)
+    names = (".ufs-unit", ".ufs-ellipse", ".ufs-point")
+    boxes = {name: page.locator(f".ufs-plane.ufs-y {name}").bounding_box() for name in names}
+    middle = {name: (box["x"] + box["width"] / 2, box["y"] + box["height"] / 2) for name, box in boxes.items()}
+    radius = boxes[".ufs-unit"]["width"] / 2
+    sigma = figure.modes.sigma
+    shown = [boxes[".ufs-ellipse"]["width"] / 2 / radius, boxes[".ufs-ellipse"]["height"] / 2 / radius]
+    np.testing.assert_allclose(shown, sigma, atol=0.01)
+    offset = np.subtract(middle[".ufs-point"], middle[".ufs-unit"]) / radius
+    np.testing.assert_allclose(offset, [sigma[0] * 0.6, sigma[1] * 0.8], atol=0.01)  # down on the screen is +
+
+
+def test_a_finger_drags_the_point_and_scrolls_elsewhere(show: Callable[..., Any], figure: Transport) -> None:
+    page = show(figure, viewport={"width": 375, "height": 700}, has_touch=True, is_mobile=True)
+    session = page.context.new_cdp_session(page)
+
+    def swipe(start: tuple[float, float], end: tuple[float, float]) -> None:
+        for step in np.linspace(0, 1, 8):
+            x, y = np.add(start, step * np.subtract(end, start))
+            kind = "touchMove" if step else "touchStart"
+            session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [{"x": x, "y": y}]})
+        session.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+
+    swipe(screen(page, 0.6, 0.6), screen(page, 0.2, -0.6))
+    check(page, figure, 0.2, -0.6, tolerance=0.3)
+    assert page.evaluate("scrollY") == 0
+    page.touchscreen.tap(*screen(page, -0.5, 0.5))
+    check(page, figure, -0.5, 0.5, tolerance=0.3)
+    swipe(screen(page, 0.4, -0.8), screen(page, 0.4, 0.8))
+    page.wait_for_function("scrollY > 50")
+    check(page, figure, -0.5, 0.5, tolerance=0.3)
+
+
+@pytest.mark.parametrize("motion", ["reduce", "no-preference"])
+def test_buttons_tilt_towards_modes_and_symbols(show: Callable[..., Any], figure: Transport, motion: str) -> None:
+    page = show(figure, reduced_motion=motion)
+    directions = {"mode 1": (1, 0), "mode 2": (0, 1)} | dict(zip(EYES, figure.modes.f, strict=True))
+    for name, direction in directions.items():
+        page.get_by_role("button", name=name, exact=True).click()
+        a, b = direction / np.linalg.norm(direction)
+        if motion == "no-preference":
+            degrees = round(np.degrees(np.arctan2(b, a))) % 360
+            page.wait_for_selector(f'[aria-valuetext="angle {degrees} degrees, length 1.00"]')
+            page.wait_for_timeout(100)
+        check(page, figure, a, b)
+
+
+def test_panels_stack_on_a_narrow_screen(show: Callable[..., Any], figure: Transport) -> None:
+    for width, stacked in [(375, True), (732, False)]:
+        page = show(figure, viewport={"width": width, "height": 700})
+        x, y = (page.locator(f".ufs-plane.ufs-{side}").bounding_box() for side in "xy")
+        assert (y["y"] >= x["y"] + x["height"]) == stacked
+        assert page.evaluate("document.documentElement.scrollWidth") == width
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_the_figure_is_accessible(show: Callable[..., Any], figure: Transport, theme: str) -> None:
+    from axe_playwright_python.sync_playwright import Axe
+
+    page = show(figure, theme=theme)
+    assert page.get_by_role("slider").count() == 1
+    found = Axe().run(page, options={"preload": False}).response["violations"]
+    assert [(rule["id"], rule["nodes"]) for rule in found if rule["impact"] in ("critical", "serious")] == []
+
+
+def test_labels_are_text_in_the_page(show: Callable[..., Any], joint: Joint) -> None:
+    labels = [HOSTILE, "<i>", "&lt;", "Green"]
+    page = show(transport(Joint(joint.P, x_labels=labels, y_labels=HAIR, x_name="<u>Eye</u>", y_name="Hair")))
+    assert page.locator(".ufs-bars.ufs-x .ufs-label").evaluate_all("nodes => nodes.map(n => n.textContent)") == labels
+    assert page.locator(".ufs-plane.ufs-x .ufs-title").inner_text().startswith("<u>Eye</u> (X)")
+    assert page.locator(".ufs-figure u, .ufs-figure [onclick]").count() == 0
+
+
+def test_without_scripts_the_table_stands(show: Callable[..., Any], figure: Transport) -> None:
+    page = show(figure, java_script_enabled=False)
+    assert page.get_by_role("row").count() == 9
+    assert page.get_by_role("slider").count() == 0
+
+
+def test_a_notebook_shares_the_state(show: Callable[..., Any], figure: Transport) -> None:
+    page = show(figure)
+    page.evaluate(
+        """async ([source, state]) => {
+            const listeners = {};
+            window.saved = [];
+            window.model = {
+                get: key => state[key],
+                set(key, value) { state[key] = value; (listeners[`change:${key}`] ?? []).forEach(f => f()); },
+                save_changes() { window.saved.push({ a: state.a, b: state.b }); },
+                on(event, f) { (listeners[event] ??= []).push(f); },
+                off(event, f) { listeners[event] = listeners[event].filter(g => g !== f); },
+                count: () => Object.values(listeners).flat().length,
+            };
+            const el = document.createElement("div");
+            document.querySelector(".ufs-figure").replaceWith(el);
+            const url = URL.createObjectURL(new Blob([source], { type: "text/javascript" }));
+            window.close_figure = (await import(url)).default.render({ model: window.model, el });
+        }""",
+        [figure._esm, {"figure": figure.figure, "data": figure.data, "a": 0.0, "b": -1.0}],
+    )
+    check(page, figure, 0, -1)
+    assert page.evaluate("saved") == []
+    page.get_by_role("slider").press("ArrowUp")
+    page.get_by_role("slider").press("Home")
+    assert page.evaluate("saved") == [{"a": 0, "b": -1}, {"a": 1, "b": 0}]
+    page.evaluate("model.set('a', -0.5); model.set('b', 0.25)")
+    check(page, figure, -0.5, 0.25)
+    assert len(page.evaluate("saved")) == 2  # what Python set is not sent back to it
+    page.evaluate("close_figure()")
+    assert page.evaluate("model.count()") == 0

@@ -1,0 +1,251 @@
+r"""Interactive figures: alive in a built page without a kernel, and in a notebook as widgets that Python can steer.
+
+A figure is a subclass of :class:`Figure` that prepares its numbers in Python, and one JavaScript function in
+``ufs/static/ufs-<name>.js`` that draws them. The same script serves the page and the notebook.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from html import escape
+from importlib.resources import files
+from typing import Any, ClassVar
+
+import anywidget
+import numpy as np
+import traitlets
+from numpy.typing import NDArray
+
+from ufs.dtm import Modes, modes
+from ufs.joint import Joint
+
+__all__ = ["Figure", "Transport", "transport"]
+
+
+def _static(name: str) -> str:
+    return (files("ufs") / "static" / name).read_text(encoding="utf-8")
+
+
+def _module(figure: str) -> str:
+    """Join the page's scripts for one figure into the module that a widget loads."""
+    parts = [_static("ufs-figures.js"), _static(f"ufs-{figure}.js"), "export default { render: ufsFigures.render };\n"]
+    return "\n".join(parts)
+
+
+class Figure(anywidget.AnyWidget):
+    """An interactive figure: a name, data that stay, and a state that the reader changes.
+
+    A subclass sets ``figure``'s default to its name, ``_esm`` to ``_module(name)`` and ``_state`` to the names of the
+    synchronised traits that make up its state; it fills ``data`` and writes ``fallback``.
+
+    Shown in a notebook it is a live widget. Its HTML form holds data and state as JSON, rounded to six significant
+    digits, and the fallback; a page's script makes the figure from it. No part of the HTML changes from run to run.
+
+    Attributes
+    ----------
+    figure : str
+        The name under which the script registers the figure.
+    data : dict
+        What the script draws: numbers, strings, lists and dicts of them.
+    """
+
+    _css = _static("ufs-figures.css")
+    _state: ClassVar[tuple[str, ...]] = ()
+
+    figure = traitlets.Unicode().tag(sync=True)
+    data = traitlets.Dict().tag(sync=True)
+
+    def fallback(self) -> str:
+        """Return the HTML that stands in for the figure where no script runs."""
+        raise NotImplementedError
+
+    def html(self) -> str:
+        """Return the figure as HTML: what a built page shows."""
+        content = _rounded({"data": self.data, "state": {name: getattr(self, name) for name in self._state}})
+        # within a script element no entity is read and only "<" can end it; in JSON a character may be its number
+        text = json.dumps(content, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
+        return (
+            f'<div class="ufs-figure" data-figure="{escape(self.figure)}">'
+            f'<script type="application/json">{text}</script>\n{self.fallback()}\n</div>'
+        )
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        bundle = super()._repr_mimebundle_(**kwargs)
+        data, metadata = ({}, {}) if bundle is None else bundle
+        return {**data, "text/plain": repr(self), "text/html": self.html()}, metadata
+
+
+class Transport(Figure):
+    r"""Tilt one variable, watch the other answer: the plane of the two strongest modes, before and after B̃.
+
+    Made by :func:`transport`. The reader drags :math:`\phi^X = a\,\psi_1^X + b\,\psi_2^X` in the unit disk; the
+    figure shows :math:`\phi^Y = \tilde B \phi^X = \sigma_1 a\,\psi_1^Y + \sigma_2 b\,\psi_2^Y` and how the probability
+    of every symbol changes. In a notebook ``a`` and ``b`` can be read, observed and set.
+
+    Attributes
+    ----------
+    a, b : float
+        Coordinates of :math:`\phi^X`, with :math:`a^2 + b^2 \le 1`. To set both at once use :meth:`move`.
+    eps : float
+        The ε of :math:`P_{X|V=v} = P_X (1 + \epsilon\,\phi^X / \sqrt{P_X})`.
+    modes : Modes
+        The two modes, at full precision.
+    """
+
+    _esm = _module("transport")
+    _state: ClassVar[tuple[str, ...]] = ("a", "b")
+
+    figure = traitlets.Unicode("transport", read_only=True).tag(sync=True)
+    a = traitlets.Float(0.6).tag(sync=True)
+    b = traitlets.Float(0.6).tag(sync=True)
+
+    joint: Joint
+    modes: Modes
+    eps: float
+
+    def __init__(self, joint: Joint, eps: float | None = None) -> None:
+        self.joint = joint
+        self.modes = _two_modes(joint)
+        self.eps = _tilt(self.modes.f, joint, eps)
+        sides = (("x", joint.x_name, joint.x_labels, self.modes.f), ("y", joint.y_name, joint.y_labels, self.modes.g))
+        data = {"eps": self.eps, "sigma": self.modes.sigma.tolist()} | {
+            side: {"name": name, "labels": [str(label) for label in labels or ()], "modes": features.tolist()}
+            for side, name, labels, features in sides
+        }
+        super().__init__(data=_rounded(data))
+
+    @property
+    def px_given_v(self) -> NDArray[np.float64]:
+        r""":math:`P_{X|V=v}` at the present point, shape (\|𝒳\|,)."""
+        return self.joint.px * (1 + self.eps * (self.modes.f @ [self.a, self.b]))
+
+    @property
+    def py_given_v(self) -> NDArray[np.float64]:
+        r""":math:`P_{Y|V=v}` at the present point, shape (\|𝒴\|,), for V − X − Y."""
+        return self.joint.py * (1 + self.eps * (self.modes.g @ (self.modes.sigma * [self.a, self.b])))
+
+    def move(self, a: float, b: float) -> None:
+        """Set both coordinates at once.
+
+        Raises
+        ------
+        traitlets.TraitError
+            If (a, b) is outside the unit disk; the point then stays where it was.
+        """
+        with self.hold_trait_notifications():
+            self.a, self.b = a, b
+
+    @traitlets.validate("a", "b")
+    def _inside_disk(self, proposal: Any) -> float:
+        point = {"a": self.a, "b": self.b, proposal["trait"].name: proposal["value"]}
+        length = np.hypot(point["a"], point["b"])
+        if not length <= 1 + 1e-9:
+            raise traitlets.TraitError(
+                f"(a, b) = ({point['a']:g}, {point['b']:g}) has length {length:g}: an information vector has length "
+                "at most 1 (to change both coordinates at once use move(a, b))"
+            )
+        return float(proposal["value"])
+
+    def fallback(self) -> str:
+        """Return a table of the two modes, as HTML."""
+        sigma = [f"{value:.3f}" for value in self.data["sigma"]]
+        names = [escape(self.data[side]["name"]) for side in "xy"]
+        rows = [
+            f'<tr><th scope="row">{name} = {escape(label)}</th><td>{first:.3f}</td><td>{second:.3f}</td></tr>'
+            for side, name in zip("xy", names, strict=True)
+            for label, (first, second) in zip(self.data[side]["labels"], self.data[side]["modes"], strict=True)
+        ]
+        return (
+            '<table class="dataframe">\n'
+            f"<caption>The two strongest modes of {names[0]} and {names[1]}. A tilt of {names[0]} along mode 1 reaches "
+            f"{names[1]} with {sigma[0]} of its length, along mode 2 with {sigma[1]}.</caption>\n"
+            '<thead><tr><th scope="col">Symbol</th><th scope="col">Mode 1</th><th scope="col">Mode 2</th></tr>'
+            "</thead>\n<tbody>\n" + "\n".join(rows) + "\n</tbody>\n</table>"
+        )
+
+    def __repr__(self) -> str:
+        x, y, sigma = self.data["x"]["name"], self.data["y"]["name"], self.data["sigma"]
+        return (
+            f"<Transport {x} → {y}: sigma = ({sigma[0]:.3f}, {sigma[1]:.3f}), eps = {self.eps:.3f}, "
+            f"(a, b) = ({self.a:.3f}, {self.b:.3f})>"
+        )
+
+
+def transport(joint: Joint, eps: float | None = None) -> Transport:
+    r"""Interactive figure of how an information vector of X becomes one of Y (R4), in the plane of two modes (D7).
+
+    An attribute V of X, with V − X − Y, tilts X to :math:`P_{X|V=v} = P_X (1 + \epsilon (a f_1 + b f_2))`, and Y
+    answers with :math:`P_{Y|V=v} = P_Y (1 + \epsilon (\sigma_1 a\, g_1 + \sigma_2 b\, g_2))`, exactly: the unit
+    disk of (a, b) becomes an ellipse with semi-axes σ₁, σ₂.
+
+    Parameters
+    ----------
+    joint : Joint
+        With at least three symbols of X and of Y. Names and labels are shown. Where :math:`\sigma_1 = \sigma_2` or
+        :math:`\sigma_2 = \sigma_3`, the modes, and with them the figure, are one choice among many.
+    eps : float, optional
+        Between 0 and :math:`\epsilon_{\max} = 1 / \max_x \sqrt{f_1(x)^2 + f_2(x)^2}`, both excluded: below it no
+        tilt in the disk makes a probability of X zero, nor, since :math:`P_{Y|V}` is a mixture of the
+        :math:`P_{Y|X=x}`, one of Y. By default half of it, which changes no probability by more than 50 %.
+
+    Returns
+    -------
+    Transport
+        To be shown as the last expression of a cell.
+
+    Raises
+    ------
+    ValueError
+        If X or Y has fewer than three symbols, so that there is no second mode; if eps is out of range.
+
+    Examples
+    --------
+    >>> joint = Joint([[0.20, 0.06, 0.04], [0.06, 0.20, 0.04], [0.04, 0.04, 0.32]])
+    >>> figure = transport(joint)
+    >>> figure
+    <Transport X → Y: sigma = (0.667, 0.467), eps = 0.327, (a, b) = (0.600, 0.600)>
+    >>> figure.move(1, 0)
+    >>> figure.px_given_v.round(3)
+    array([0.22, 0.22, 0.56])
+    >>> figure.py_given_v.round(3)
+    array([0.247, 0.247, 0.507])
+    """
+    return Transport(joint, eps)
+
+
+def _two_modes(joint: Joint) -> Modes:
+    for size, name in zip(joint.P.shape, (joint.x_name, joint.y_name), strict=True):
+        if size < 3:
+            raise ValueError(
+                f"{name} has {size} symbol{'s' * (size != 1)}: the figure shows a plane of two modes, "
+                "and a table has two modes only if both variables have at least three symbols"
+            )
+    return modes(joint, 2)
+
+
+def _tilt(f: NDArray[np.float64], joint: Joint, eps: float | None) -> float:
+    """Check that ε keeps every tilt in the disk positive; by default take half of the largest that does."""
+    lengths = np.hypot(f[:, 0], f[:, 1])
+    worst = int(np.argmax(lengths))
+    limit = float(1 / lengths[worst])
+    if eps is None:
+        return limit / 2
+    if not 0 < eps < limit:
+        label = (joint.x_labels or range(len(lengths)))[worst]
+        raise ValueError(
+            f"eps = {eps:g}: it must be above 0 and below {limit:.6g}, where a tilt in the unit disk takes all "
+            f"probability from {joint.x_name} = {label!r}"
+        )
+    return float(eps)
+
+
+def _rounded(value: Any) -> Any:
+    """Round every float to six significant digits, and to zero where only rounding errors are left."""
+    if isinstance(value, dict):
+        return {key: _rounded(item) for key, item in value.items()}
+    if isinstance(value, float):
+        return float(f"{round(value, 12):.6g}") + 0.0
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [_rounded(item) for item in value]
+    return value
