@@ -47,7 +47,7 @@ def hair_eye_color(sex: str | None = None) -> pd.DataFrame:
     --------
     >>> hair_eye_color()
     hair   Black  Brown  Red  Blond
-    eye
+    eyes
     Brown     68    119   26      7
     Blue      20     84   17     94
     Hazel     15     54   14     10
@@ -59,7 +59,7 @@ def hair_eye_color(sex: str | None = None) -> pd.DataFrame:
             raise ValueError(f"sex = {sex!r}: the table has {' and '.join(map(repr, counts['sex'].unique()))}")
         counts = counts[counts["sex"] == sex]
     table = counts.drop(columns="sex").groupby("hair", sort=False).sum().T
-    return table.rename_axis(index="eye", columns="hair")
+    return table.rename_axis(index="eyes", columns="hair")
 
 
 def occupational_status() -> pd.DataFrame:
@@ -130,5 +130,7 @@ def _read(name: str) -> pd.DataFrame:
 
     content = (files("ufs") / "data" / name).read_bytes()
     if hashlib.sha256(content).hexdigest() != SHA256[name]:
-        raise ValueError(f"ufs/data/{name} is not the file this version was tested with: restore it from the repository")
+        raise ValueError(
+            f"ufs/data/{name} is not the file this version was tested with: restore it from the repository"
+        )
     return pd.read_csv(io.BytesIO(content))

@@ -62,10 +62,10 @@ class Joint:
     """
 
     P: Any
-    x_labels: Sequence[Any] | None = None
-    y_labels: Sequence[Any] | None = None
-    x_name: str | None = None
-    y_name: str | None = None
+    x_labels: Sequence[Any] = None  # type: ignore[assignment]  # these four are filled in on entry
+    y_labels: Sequence[Any] = None  # type: ignore[assignment]
+    x_name: str = None  # type: ignore[assignment]
+    y_name: str = None  # type: ignore[assignment]
     px: NDArray[np.float64] = field(init=False, repr=False)
     py: NDArray[np.float64] = field(init=False, repr=False)
 

@@ -29,7 +29,7 @@ DIVERGING = LinearSegmentedColormap.from_list("ufs", [Y_SIDE, "#ffffff", X_SIDE]
 
 WIDTH = 7.0  # inches: the width of the book's text
 
-STYLE = {
+STYLE: Any = {
     "figure.figsize": (WIDTH, 2.8),
     "figure.facecolor": "none",
     "figure.constrained_layout.use": True,
@@ -64,7 +64,7 @@ def use_style() -> None:
     except ImportError:
         return
     if get_ipython() is not None:
-        set_matplotlib_formats("svg", "retina", metadata={"Date": None})
+        set_matplotlib_formats("svg", "retina", metadata={"Date": None})  # type: ignore[no-untyped-call]
 
 
 def heatmap(

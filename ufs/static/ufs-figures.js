@@ -130,7 +130,7 @@ var ufsFigures = (() => {
       },
       onChange(keys, callback) {
         for (const key of keys) {
-          const listener = () => {};
+          const listener = () => own || callback();
           listeners.push([`change:${key}`, listener]);
           model.on(`change:${key}`, listener);
         }

@@ -340,7 +340,7 @@ ufsFigures.register("transport", (root, /** @type {Transport} */ data, store) =>
   });
   left.addEventListener("pointermove", (event) => dragging && follow(event));
   for (const end of ["pointerup", "pointercancel"]) left.addEventListener(end, () => (dragging = false));
-  handle.addEventListener("touchstart", (event) => event.preventDefault(), { passive: false });
+  handle.addEventListener("touchstart", (event) => event.preventDefault(), { passive: false }); // no scrolling
   left.addEventListener("click", (event) => {
     if (!tapping) return;
     stop();
