@@ -72,9 +72,9 @@ def occupational_status() -> pd.DataFrame:
 
     Notes
     -----
-    The survey of D. V. Glass (ed.), Social Mobility in Britain (1954), in the eight categories of L. A. Goodman, "Simple
-    models for the analysis of association in cross-classifications having ordered categories", JASA 74 (1979) 537-552,
-    which split Glass's "skilled manual and routine non-manual" in two. Published figures, free to use.
+    The survey of D. V. Glass (ed.), Social Mobility in Britain (1954), in the eight categories of L. A. Goodman,
+    "Simple models for the analysis of association in cross-classifications having ordered categories", JASA 74 (1979)
+    537-552, which split Glass's "skilled manual and routine non-manual" in two. Published figures, free to use.
 
     Examples
     --------

@@ -1,12 +1,15 @@
 """Mend, for those who read with other tools than a mouse and eyes, what extensions leave behind in the pages.
 
 * docutils writes ``role="list"`` around bibliography entries of ``role="doc-biblioentry"``; a list's children must be list items.
-* sphinx-proof gives the text of each statement and of each proof the same id, and an id must be unique on its page.
+* sphinx-proof and sphinx-exercise give the text of each statement, proof, exercise and solution the same id as that of the one
+  before; an id must be unique on its page.
 """
 
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.writers.html5 import HTML5Translator
+
+REPEATED = {"proof", "proof-content", "exercise-content", "solution-content"}
 
 
 def visit_citation(self: HTML5Translator, node: nodes.citation) -> None:
@@ -20,8 +23,7 @@ def depart_citation(self: HTML5Translator, node: nodes.citation) -> None:
 
 def drop_repeated_ids(app: Sphinx, doctree: nodes.document, docname: str) -> None:
     for node in doctree.findall(nodes.Element):
-        if node.get("ids") in (["proof-content"], ["proof"]):
-            node["ids"] = []
+        node["ids"] = [name for name in node["ids"] if name not in REPEATED]
 
 
 def setup(app: Sphinx) -> dict[str, bool]:

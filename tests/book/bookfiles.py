@@ -30,7 +30,7 @@ def notebook(page: str) -> NotebookNode:
     return nbformat.read(PROJECT / f"{page}.ipynb", as_version=4)
 
 
-CHAPTERS = [page for page in NOTEBOOKS if "chapter" in notebook(page).metadata.get("ufs", {})]
+CHAPTERS = [page for page in NOTEBOOKS if isinstance(notebook(page).metadata.get("ufs", {}).get("chapter"), int)]
 
 
 def texts(page: str) -> list[str]:

@@ -1,0 +1,87 @@
+"""The paper map keeps what it promises: what is called done can be read, called and tested."""
+
+import ast
+import importlib
+from functools import reduce
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from bookfiles import BOOK, CHAPTERS, PAGES, PROJECT, directives, notebook, texts
+from bs4 import BeautifulSoup
+
+MAP: dict[str, Any] = yaml.safe_load((BOOK / "paper-map.yml").read_text(encoding="utf-8"))
+ROWS: list[dict[str, Any]] = MAP["rows"]
+DONE = [row for row in ROWS if row["status"] == "done"]
+LABELS = [f"D{i}" for i in range(1, 10)] + [f"R{i}" for i in range(1, 17)] + ["R8′", "R13′"] + [f"X{i}" for i in range(1, 4)]
+PLACES = {block.options["label"]: page for page in PAGES for text in texts(page) for block in directives(text) if "label" in block.options}
+
+
+def test_every_statement_has_one_row() -> None:
+    assert sorted(row["label"] for row in ROWS) == sorted(LABELS)
+
+
+def test_rows_are_whole() -> None:
+    for row in ROWS:
+        keys = {"label", "title", "chapter", "status"} | ({"stated_in", "functions", "tests"} if row["status"] == "done" else set())
+        assert row.keys() == keys, row
+        assert row["status"] in ("done", "not yet written")
+        assert row["chapter"] in MAP["chapters"]
+        assert row["title"].strip()
+
+
+def test_chapters_are_those_of_the_book() -> None:
+    written = {notebook(page).metadata["ufs"]["chapter"]: page for page in CHAPTERS}
+    assert {number: chapter["doc"] for number, chapter in MAP["chapters"].items() if chapter["doc"]} == written
+    for number, page in written.items():
+        title = texts(page)[0].splitlines()[0].removeprefix("# ")
+        assert MAP["chapters"][number]["title"] == title
+
+
+def test_something_is_done() -> None:
+    assert {row["label"] for row in DONE} >= {"D6", "D7", "R5"}
+
+
+def names_of_tests(path: Path) -> set[str]:
+    """``test_f`` and ``TestC::test_f`` for each test of a file."""
+    found = set()
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.FunctionDef):
+            found.add(node.name)
+        elif isinstance(node, ast.ClassDef):
+            found |= {f"{node.name}::{method.name}" for method in node.body if isinstance(method, ast.FunctionDef)}
+    return {name for name in found if name.split("::")[-1].startswith("test_")}
+
+
+@pytest.mark.parametrize("row", DONE, ids=[row["label"] for row in DONE])
+class TestDone:
+    def test_is_stated_in_its_chapter(self, row: dict[str, Any]) -> None:
+        page = MAP["chapters"][row["chapter"]]["doc"]
+        assert row["stated_in"]
+        for label in row["stated_in"]:
+            assert PLACES.get(label) == page, f"{label} is not in {page}"
+
+    def test_functions_exist_and_say_what_they_implement(self, row: dict[str, Any]) -> None:
+        assert row["functions"]
+        for name in row["functions"]:
+            package, *path = name.split(".")
+            function = reduce(getattr, path, importlib.import_module(package))
+            assert callable(function), name
+            assert row["label"] in (function.__doc__ or ""), f"the docstring of {name} does not name {row['label']}"
+
+    def test_tests_exist(self, row: dict[str, Any]) -> None:
+        assert row["tests"]
+        for test in row["tests"]:
+            file, _, name = test.partition("::")
+            assert name in names_of_tests(PROJECT / file), f"{test} does not exist"
+
+    def test_links_of_the_page_lead_to_them(self, row: dict[str, Any], site: Path) -> None:
+        page = site / "book/back/paper-map.html"
+        table = BeautifulSoup(page.read_text(encoding="utf-8"), "html.parser").select_one(".ufs-paper-map table")
+        assert table is not None
+        cells = next(tr.find_all("td") for tr in table.select("tbody tr") if tr.td.get_text() == row["label"])
+        targets = {link["href"].partition("#")[2] for cell in cells for link in cell.find_all("a")}
+        assert set(row["stated_in"]) <= targets
+        assert all(any(target.endswith("." + name.rpartition(".")[2]) for target in targets) for name in row["functions"])
+        assert len([link for link in cells[3].find_all("a") if f" {row['chapter']}." in link.get_text()]) == len(row["stated_in"])

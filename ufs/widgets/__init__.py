@@ -1,0 +1,10 @@
+r"""Interactive figures: alive in a built page without a kernel, and in a notebook as widgets that Python can steer.
+
+A figure is a subclass of :class:`Figure`, in a module of its own, that prepares its numbers in Python, and one
+JavaScript function in ``ufs/static/ufs-<name>.js`` that draws them. The same script serves the page and the notebook.
+"""
+
+from ufs.widgets.figure import Figure
+from ufs.widgets.transport import Transport, transport
+
+__all__ = ["Figure", "Transport", "transport"]
