@@ -8,6 +8,14 @@ from importlib.metadata import version
 from ufs.certify import Certificate, certificate_table, certify, remainder_order, valid_range
 from ufs.dtm import Modes, dtm, maximal_correlation, modes
 from ufs.joint import Joint
+from ufs.local import (
+    chi2_divergence,
+    distribution,
+    feature_vector,
+    information_vector,
+    kl_divergence,
+    sample_neighborhood,
+)
 
 __version__ = version("universal-features")
 
@@ -17,9 +25,15 @@ __all__ = [
     "Modes",
     "certificate_table",
     "certify",
+    "chi2_divergence",
+    "distribution",
     "dtm",
+    "feature_vector",
+    "information_vector",
+    "kl_divergence",
     "maximal_correlation",
     "modes",
     "remainder_order",
+    "sample_neighborhood",
     "valid_range",
 ]

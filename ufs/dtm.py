@@ -6,6 +6,7 @@ import operator
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -87,7 +88,7 @@ def dtm(joint: Joint, centered: bool = True) -> Any:
 
 
 def modes(joint: Joint, k: int | None = None) -> Modes:
-    r"""The k strongest modes of the dependence between X and Y (D7).
+    r"""Compute the k strongest modes of the dependence between X and Y (D7).
 
     .. math:: P_{XY} = P_X P_Y \Bigl(1 + \sum_{i=1}^{K} \sigma_i f_i g_i\Bigr), \qquad
               K = \min(|\mathcal X|, |\mathcal Y|) - 1.
@@ -177,7 +178,7 @@ def _all_modes(joint: Joint, k: int) -> Triples:
 
 
 def _reflector(unit: Array) -> Array:
-    """The unit vector w for which I - 2wwᵀ carries the non-negative unit vector to minus the first axis."""
+    """Find the unit vector w for which I - 2wwᵀ carries the non-negative unit vector to minus the first axis."""
     w = unit.copy()
     w[0] += 1
     return w / np.linalg.norm(w)
@@ -217,8 +218,8 @@ class _SparseOperator:
         count = max(1, min(16, P.nnz // SPARSE_BLOCK))
         cuts = np.searchsorted(P.indptr, np.linspace(0, P.nnz, count + 1)[1:-1])
         edges = np.unique([0, *cuts.tolist(), P.shape[0]]).tolist()
-        self.blocks = [_rows(P, start, stop) for start, stop in zip(edges, edges[1:], strict=False)]
-        self.p_blocks = [p_long[start:stop, None] for start, stop in zip(edges, edges[1:], strict=False)]
+        self.blocks = [_rows(P, start, stop) for start, stop in pairwise(edges)]
+        self.p_blocks = [p_long[start:stop, None] for start, stop in pairwise(edges)]
         self.root_long, self.root_short = np.sqrt(p_long)[:, None], np.sqrt(p_short)[:, None]
         self.map: Callable[..., Any] = ThreadPoolExecutor().map if count > 1 else map
 

@@ -1,0 +1,139 @@
+"""Every page in a real browser, on a wide screen and on a telephone, light and dark."""
+
+import functools
+import http.server
+import os
+import shutil
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from bookfiles import CHAPTERS, PAGES
+from playwright.sync_api import Browser, Page, Response, sync_playwright
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+# The theme and sphinx-togglebutton announce themselves.
+HARMLESS = ("[PST]:", "[togglebutton]:")
+
+# What is wider than the page, and stands in nothing that scrolls or hides it on purpose.
+OVERFLOW = """() => {
+  const wide = [];
+  for (const element of document.querySelectorAll('article *')) {
+    const box = element.getBoundingClientRect();
+    if (box.width === 0 || box.height === 0 || box.right <= innerWidth + 1) continue;
+    let holder = element.parentElement, held = false;
+    for (; holder && holder.tagName !== 'ARTICLE'; holder = holder.parentElement) {
+      const style = getComputedStyle(holder);
+      if (style.overflowX !== 'visible' || style.position === 'fixed') { held = true; break; }
+    }
+    if (!held && !element.closest('mjx-assistive-mml')) wide.push(element.outerHTML.slice(0, 160));
+  }
+  return wide;
+}"""
+
+
+@pytest.fixture(scope="session")
+def address(site: Path) -> Iterator[str]:
+    """The built book, served on this machine at a free port."""
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *args: Any) -> None:
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=site)) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+
+
+@pytest.fixture(scope="session")
+def browser(address: str) -> Iterator[Browser]:
+    path = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if path is None:
+        message = f"There is no browser here: install one of {', '.join(BROWSERS)}."
+        if os.environ.get("CI") == "true":
+            pytest.fail(message, pytrace=False)
+        pytest.skip(message)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+class Visit:
+    """One page, open, with all that it asked for and complained of on the way."""
+
+    def __init__(self, browser: Browser, url: str, width: int, scheme: Any) -> None:
+        self.page: Page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
+        self.said: list[str] = []
+        self.asked: list[str] = []
+        self.page.on("console", lambda message: self.said.append(f"{message.type}: {message.text}"))
+        self.page.on("pageerror", lambda error: self.said.append(f"error: {error}"))
+        self.page.on("request", lambda request: self.asked.append(request.url))
+        self.page.on("response", self.note)
+        self.page.goto(url)
+        self.page.wait_for_load_state("networkidle")
+        self.page.wait_for_function("!window.MathJax?.startup?.promise || MathJax.startup.promise.then(() => true)")
+
+    def note(self, response: Response) -> None:
+        if response.status >= 400:
+            self.said.append(f"{response.status}: {response.url}")
+
+
+@pytest.fixture(params=PAGES)
+def url(request: pytest.FixtureRequest, address: str) -> str:
+    return f"{address}{request.param}.html"
+
+
+@pytest.mark.parametrize("width", [1280, 375])
+def test_page_is_quiet_self_contained_and_fits(url: str, width: int, browser: Browser, address: str) -> None:
+    visit = Visit(browser, url, width, "light")
+    page = visit.page
+    assert not [line for line in visit.said if not any(word in line for word in HARMLESS)]
+    assert not [request for request in visit.asked if not request.startswith((address, "data:", "blob:"))]
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert not page.evaluate(OVERFLOW)
+    formulas = page.locator("span.math, div.math")
+    assert page.locator("mjx-container").count() >= formulas.count()
+    assert page.locator("mjx-merror, [data-mjx-error]").count() == 0
+    page.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_page_is_accessible(url: str, scheme: str, browser: Browser) -> None:
+    page = Visit(browser, url, 1280, scheme).page
+    assert page.evaluate("document.documentElement.dataset.theme") == scheme
+    page.evaluate("document.querySelectorAll('details').forEach(fold => { fold.open = true })")  # what is folded is read too
+    violations = [rule for rule in Axe().run(page).response["violations"] if rule["impact"] in ("critical", "serious")]
+    assert not violations, "\n".join(f"{rule['id']}: {[node['html'][:200] for node in rule['nodes']]}" for rule in violations)
+    page.close()
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_drawings_are_legible_on_a_dark_page(chapter: str, browser: Browser, address: str) -> None:
+    """Drawings are made for a light page on a transparent ground; a dark page turns them over."""
+    page = Visit(browser, f"{address}{chapter}.html", 1280, "dark").page
+    pictures = page.locator("div.cell_output img")
+    assert pictures.count()
+    for picture in pictures.all():
+        style = picture.evaluate("image => { const s = getComputedStyle(image); return [s.filter, s.backgroundColor] }")
+        assert style == ["invert(1) hue-rotate(180deg)", "rgba(0, 0, 0, 0)"]
+    page.close()
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_folds_open(chapter: str, browser: Browser, address: str) -> None:
+    page = Visit(browser, f"{address}{chapter}.html", 1280, "light").page
+    proof = page.locator("details.sd-dropdown").first
+    assert not proof.locator("div.proof").is_visible()
+    proof.locator("summary").click()
+    assert proof.locator("div.proof").is_visible()
+    solution = page.locator("div.solution.dropdown").first
+    hidden = solution.locator("section p, section div.cell").first
+    assert not hidden.is_visible()
+    solution.locator("button.toggle-button").click()
+    assert hidden.is_visible()
+    page.close()

@@ -1,0 +1,350 @@
+r"""Local geometry: distributions near a reference as vectors, features as vectors, divergence as squared length."""
+
+from __future__ import annotations
+
+import math
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import kl_div
+
+__all__ = [
+    "chi2_divergence",
+    "distribution",
+    "feature_vector",
+    "information_vector",
+    "kl_divergence",
+    "sample_neighborhood",
+]
+
+Array: TypeAlias = NDArray[np.float64]
+
+SUM_TOLERANCE = 1e-9
+CLOSE = 0.1  # |p/q - 1| below which the logarithm is replaced by its series
+SERIES = np.array([(-1) ** j / ((j + 1) * (j + 2)) for j in range(16)])  # of ((1 + t) log(1 + t) - t) / t²
+
+
+def kl_divergence(p: ArrayLike, q: ArrayLike) -> float:
+    r"""Kullback-Leibler divergence :math:`D(p \Vert q) = \sum p \log (p/q)`, in nats (R1, R2).
+
+    Near a reference it is half of a squared length: for :math:`P_i = P_0 + \epsilon \sqrt{P_0}\, \phi_i`
+
+    .. math:: D(P_1 \Vert P_2) = \tfrac{\epsilon^2}{2} \Vert \phi_1 - \phi_2 \Vert^2 + o(\epsilon^2).
+
+    Parameters
+    ----------
+    p, q : array_like of the same shape
+        Distributions, over one alphabet (n,) or over pairs (\|𝒳\|, \|𝒴\|).
+
+    Returns
+    -------
+    float
+        In nats; ``inf`` where p has mass that q has not.
+
+    Raises
+    ------
+    ValueError
+        For shapes that differ, and for an argument that is empty, has a negative, NaN or infinite entry, or sums to
+        something further than 1e-9 from 1.
+
+    Notes
+    -----
+    The sum is taken over :math:`q\,\bigl((1 + t) \log (1 + t) - t\bigr)` with :math:`t = (p - q)/q`, which adds
+    up to the same and has no negative terms; for small t its series replaces the logarithm. So the value has nearly
+    full relative precision however close p and q are, where :math:`\sum p \log (p/q)` is lost in rounding.
+
+    Source: S. Kullback, R. A. Leibler, "On information and sufficiency", Ann. Math. Stat. 22 (1951) 79-86.
+
+    Examples
+    --------
+    >>> round(kl_divergence([0.5, 0.5], [0.25, 0.75]), 6)
+    0.143841
+    >>> kl_divergence([0.5 + 1e-9, 0.5 - 1e-9], [0.5, 0.5])  # 2e-18, though 0.5 * log(1 + 2e-9) has an error of 1e-17
+    2.000000...e-18
+    >>> kl_divergence([0.5, 0.5], [1, 0])
+    inf
+    """
+    p, q = _pair(p, q)
+    difference = p - q
+    close = np.abs(difference) < CLOSE * q
+    terms = kl_div(p, q)
+    t = difference[close] / q[close]
+    terms[close] = q[close] * t**2 * np.polynomial.polynomial.polyval(t, SERIES)
+    return float(terms.sum())
+
+
+def chi2_divergence(p: ArrayLike, q: ArrayLike) -> float:
+    r"""The :math:`\chi^2`-divergence :math:`\chi^2(p \Vert q) = \sum (p - q)^2 / q` (D1, D4, R2).
+
+    With a reference for q it is the square of the radius of the smallest neighbourhood that holds p:
+    :math:`\mathcal N_\epsilon(P_0) = \{P : \chi^2(P \Vert P_0) \le \epsilon^2\}` (D1). X and Y are ε-dependent when
+    :math:`\chi^2(P_{XY} \Vert P_X P_Y) \le \epsilon^2` (D4), and then :math:`I(X; Y) = \tfrac12 \chi^2 +
+    o(\epsilon^2)` (R2).
+
+    Parameters
+    ----------
+    p, q : array_like of the same shape
+        Distributions, over one alphabet (n,) or over pairs (\|𝒳\|, \|𝒴\|).
+
+    Returns
+    -------
+    float
+        ``inf`` where p has mass that q has not.
+
+    Raises
+    ------
+    ValueError
+        As :func:`kl_divergence`.
+
+    Examples
+    --------
+    >>> chi2_divergence([0.5, 0.5], [0.2, 0.8])
+    0.5625
+    >>> joint = [[0.45, 0.05], [0.05, 0.45]]
+    >>> round(chi2_divergence(joint, np.outer([0.5, 0.5], [0.5, 0.5])), 12)
+    0.64
+    """
+    p, q = _pair(p, q)
+    mass = q > 0
+    if (p[~mass] > 0).any():
+        return math.inf
+    return float(((p - q)[mass] ** 2 / q[mass]).sum())
+
+
+def information_vector(p: ArrayLike, p0: ArrayLike, eps: float) -> Array:
+    r"""Information vector :math:`\phi = (P - P_0) / (\epsilon \sqrt{P_0})` of a distribution (D2).
+
+    It is perpendicular to :math:`\sqrt{P_0}`, and has length at most 1 exactly for P in
+    :math:`\mathcal N_\epsilon(P_0)`.
+
+    Parameters
+    ----------
+    p, p0 : array_like of the same shape
+        A distribution and the reference, which is positive everywhere.
+    eps : float
+        The ε > 0 in whose unit the difference is measured.
+
+    Returns
+    -------
+    ndarray of the shape of p
+
+    Raises
+    ------
+    ValueError
+        As :func:`kl_divergence`; for a reference with an entry 0, and for an eps that is not positive and finite.
+
+    Examples
+    --------
+    >>> information_vector([0.55, 0.45], [0.5, 0.5], eps=0.1).round(12)
+    array([ 0.70710678, -0.70710678])
+    """
+    p, p0 = _pair(p, p0, "p", "p0")
+    _check_positive(p0)
+    return (p - p0) / (_checked_eps(eps) * np.sqrt(p0))
+
+
+def distribution(phi: ArrayLike, p0: ArrayLike, eps: float) -> Array:
+    r"""The distribution :math:`P = P_0 + \epsilon \sqrt{P_0}\, \phi` of an information vector (D2).
+
+    Parameters
+    ----------
+    phi : array_like of the shape of p0
+        Perpendicular to :math:`\sqrt{P_0}`.
+    p0 : array_like
+        The reference, positive everywhere.
+    eps : float
+        The ε > 0 of the information vector.
+
+    Returns
+    -------
+    ndarray of the shape of p0
+        Entries that are negative by rounding alone, that is by less than 1e-14 of P₀, are 0.
+
+    Raises
+    ------
+    ValueError
+        For shapes that differ; for a phi with NaN or infinite entries, or whose component along
+        :math:`\sqrt{P_0}` would change the sum by more than 1e-9; if an entry of P comes out negative; for p0 and
+        eps as in :func:`information_vector`.
+
+    Examples
+    --------
+    >>> distribution(np.array([1, -1]) / np.sqrt(2), [0.5, 0.5], eps=0.1).round(12)
+    array([0.55, 0.45])
+    >>> distribution([0.6, -0.3], [0.2, 0.8], eps=1).round(12)
+    array([0.46832816, 0.53167184])
+    """
+    p0, eps = _reference(p0), _checked_eps(eps)
+    phi = _finite(phi, "phi", p0.shape)
+    root = np.sqrt(p0)
+    excess = float(eps * (phi * root).sum())
+    if abs(excess) > SUM_TOLERANCE:
+        raise ValueError(
+            f"P would sum to {1 + excess:.12g}: phi is not perpendicular to √P0; "
+            "subtract its component along √P0 (phi - (phi @ root) * root, with root = np.sqrt(p0))"
+        )
+    p = p0 + eps * root * phi
+    if (p < -1e-14 * p0).any():
+        ratio = phi / root
+        worst = np.unravel_index(np.argmin(ratio), ratio.shape)
+        raise ValueError(
+            f"P{_at(worst)} would be {p[worst]:.6g}: this phi gives a distribution for eps up to "
+            f"{-1 / ratio[worst]:.6g}, and eps is {eps:g}"
+        )
+    return np.maximum(p, 0)
+
+
+def feature_vector(h: ArrayLike, p0: ArrayLike) -> Array:
+    r"""Vector :math:`\xi = \sqrt{P_0}\, h` of a feature with mean zero under :math:`P_0` (D3).
+
+    :math:`E_{P_0}[h_1 h_2] = \langle \xi_1, \xi_2 \rangle`, and under a neighbour P with information vector φ the mean
+    of h is :math:`\epsilon \langle \xi, \phi \rangle`, exactly.
+
+    Parameters
+    ----------
+    h : array_like, shape (n,) or (n, k)
+        One feature, or k of them in columns.
+    p0 : array_like, shape (n,)
+        The reference, positive everywhere.
+
+    Returns
+    -------
+    ndarray of the shape of h
+
+    Raises
+    ------
+    ValueError
+        For lengths that differ, NaN or infinite values, a mean that is not 0 (to 1e-9 of the largest modulus of h);
+        for p0 as in :func:`information_vector`.
+
+    Examples
+    --------
+    >>> feature_vector([2, -0.5], [0.2, 0.8]).round(6)
+    array([ 0.894427, -0.447214])
+    """
+    p0 = _reference(p0)
+    if p0.ndim != 1:
+        raise ValueError(f"p0 has {p0.ndim} axes, not 1: flatten it, and h with it")
+    values = np.asarray(h, dtype=float)
+    if values.ndim not in (1, 2) or len(values) != len(p0):
+        raise ValueError(f"h has shape {values.shape}: it needs one row for each of the {len(p0)} symbols of p0")
+    values = _finite(values, "h", values.shape)
+    mean = np.atleast_1d(p0 @ values)
+    bad = np.flatnonzero(np.abs(mean) > 1e-9 * np.atleast_1d(np.abs(values).max(axis=0)))
+    if bad.size:
+        which = f"column {bad[0]} of h" if values.ndim == 2 else "h"
+        raise ValueError(f"{which} has mean {mean[bad[0]]:.6g} under p0, not 0: centre it first (h - p0 @ h)")
+    xi: Array = (np.sqrt(p0) * values.T).T
+    return xi
+
+
+def sample_neighborhood(
+    p0: ArrayLike, eps: float, rng: np.random.Generator | int | None = None, size: int | None = None
+) -> Array:
+    r"""Random distributions in :math:`\mathcal N_\epsilon(P_0)` (D1), uniform in the ball of information vectors.
+
+    Parameters
+    ----------
+    p0 : array_like, shape (n,)
+        The reference, positive everywhere, with n ≥ 2.
+    eps : float
+        At most :math:`\sqrt{p_{\min} / (1 - p_{\min})}` with :math:`p_{\min} = \min P_0`: up to there, and no
+        further, every information vector of length 1 belongs to a distribution.
+    rng : numpy.random.Generator or int, optional
+        The generator, or the seed of one.
+    size : int, optional
+        How many to draw; by default a single one.
+
+    Returns
+    -------
+    ndarray, shape (n,) or (size, n)
+
+    Raises
+    ------
+    ValueError
+        If eps is too large, with the largest one that is allowed; for p0 as in :func:`information_vector`.
+
+    Examples
+    --------
+    >>> p = sample_neighborhood([0.2, 0.3, 0.5], 0.1, rng=0)
+    >>> round(float(p.sum()), 12), chi2_divergence(p, [0.2, 0.3, 0.5]) <= 0.1**2
+    (1.0, True)
+    """
+    p0, eps = _reference(p0), _checked_eps(eps)
+    if p0.ndim != 1 or p0.size < 2:
+        raise ValueError(f"p0 has shape {p0.shape}: a neighbourhood to draw from needs one axis and two symbols")
+    p_min = p0.min()
+    limit = np.sqrt(p_min / (1 - p_min))
+    if eps > limit * (1 + 1e-12):
+        raise ValueError(
+            f"eps = {eps:g}: beyond {limit:.6g} some vectors of length 1 give negative probabilities; choose eps at "
+            f"most that (P0{_at((int(np.argmin(p0)),))} = {p_min:g} sets the limit)"
+        )
+    rng = np.random.default_rng(rng)
+    normal = rng.standard_normal((1 if size is None else size, p0.size))
+    root = np.sqrt(p0)
+    direction = normal - np.outer(normal @ root, root)
+    direction /= np.linalg.norm(direction, axis=1, keepdims=True)
+    radius = rng.random((len(direction), 1)) ** (1 / (p0.size - 1))
+    p: Array = np.maximum(p0 + eps * root * (radius * direction), 0)
+    return p[0] if size is None else p
+
+
+def _pair(p: ArrayLike, q: ArrayLike, p_name: str = "p", q_name: str = "q") -> tuple[Array, Array]:
+    """Check two distributions over one alphabet."""
+    one, other = _distribution(p, p_name), _distribution(q, q_name)
+    if one.shape != other.shape:
+        raise ValueError(
+            f"{p_name} has shape {one.shape} and {q_name} {other.shape}: both must be over the same alphabet"
+        )
+    return one, other
+
+
+def _distribution(p: ArrayLike, name: str) -> Array:
+    values = np.asarray(p, dtype=float)
+    values = _finite(values, name, values.shape)
+    if values.size == 0 or values.ndim == 0:
+        raise ValueError(f"{name} has shape {values.shape}: a distribution needs a row of probabilities")
+    if (values < 0).any():
+        worst = np.unravel_index(np.argmin(values), values.shape)
+        raise ValueError(f"{name}{_at(worst)} = {values[worst]:g} is negative: a probability is at least 0")
+    total = values.sum()
+    if abs(total - 1) > SUM_TOLERANCE:
+        raise ValueError(f"{name} sums to {total:.12g}, not 1: divide it by its sum, if that is what you mean")
+    return values
+
+
+def _reference(p0: ArrayLike) -> Array:
+    values = _distribution(p0, "p0")
+    _check_positive(values)
+    return values
+
+
+def _check_positive(p0: Array) -> None:
+    if (p0 == 0).any():
+        where = np.unravel_index(np.argmin(p0), p0.shape)
+        raise ValueError(
+            f"p0{_at(where)} is 0: a reference must be positive everywhere; drop the symbol, or choose another reference"
+        )
+
+
+def _checked_eps(eps: float) -> float:
+    if not 0 < eps < math.inf:
+        raise ValueError(f"eps = {eps!r}: it must be a positive number")
+    return float(eps)
+
+
+def _finite(values: ArrayLike, name: str, shape: tuple[int, ...]) -> Array:
+    array = np.asarray(values, dtype=float)
+    if array.shape != shape:
+        raise ValueError(f"{name} has shape {array.shape}, and p0 {shape}: give one entry for each symbol")
+    bad = np.argwhere(~np.isfinite(array))
+    if bad.size:
+        where = tuple(bad[0])
+        raise ValueError(f"{name}{_at(where)} is {array[where]}: every entry must be a finite number")
+    return array
+
+
+def _at(where: tuple[int, ...] | tuple[np.intp, ...]) -> str:
+    return "[" + ", ".join(str(int(i)) for i in where) + "]"

@@ -1,0 +1,303 @@
+r"""Universal feature selection: attributes that may point anywhere, and the features that serve all of them best.
+
+An attribute V of X is seen through Y, V − X − Y, by k features of Y that were chosen before V was known. The module
+draws rotation-invariant attributes (D8) and evaluates features by their averaged exponent (R6).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ufs.dtm import dtm
+from ufs.inference import feature_exponent
+from ufs.joint import Joint
+
+__all__ = ["attribute_exponents", "averaged_exponent", "captured", "largest_eps", "random_attribute", "rotate"]
+
+Array: TypeAlias = NDArray[np.float64]
+
+TOLERANCE = 1e-9  # of sums that should be 1 and of inner products that should be 0
+
+
+def largest_eps(p0: ArrayLike) -> float:
+    r"""Largest ε at which every information vector of length one still belongs to a distribution (D8).
+
+    :math:`P_0 + \epsilon \sqrt{P_0}\,\phi` is non-negative for every unit vector :math:`\phi \perp \sqrt{P_0}` if and
+    only if :math:`\epsilon \le \min_z \sqrt{P_0(z) / (1 - P_0(z))}`.
+
+    Parameters
+    ----------
+    p0 : array_like, shape (n,)
+        Reference distribution, positive, n ≥ 2.
+
+    Raises
+    ------
+    ValueError
+        If p0 is not such a distribution.
+
+    Examples
+    --------
+    >>> largest_eps([0.5, 0.3, 0.2])
+    0.5
+    """
+    p0 = _distribution(p0)
+    return float(np.sqrt(p0 / (1 - p0)).min())
+
+
+def rotate(phi: ArrayLike, p0: ArrayLike, rng: np.random.Generator, draws: int | None = None) -> Array:
+    r"""Turn a family of information vectors by one random rotation that fixes :math:`\sqrt{P_0}` (D8).
+
+    The rotation is uniform (Haar) on the orthogonal maps of the hyperplane :math:`\sqrt{P_0}^\perp`, reflections
+    included. All vectors of a family are turned by the same one: lengths and angles stay.
+
+    Parameters
+    ----------
+    phi : array_like, shape (n,) or (m, n)
+        One vector or a family of m, each perpendicular to :math:`\sqrt{P_0}`.
+    p0 : array_like, shape (n,)
+        Reference distribution, positive, n ≥ 2.
+    rng : numpy.random.Generator
+    draws : int, optional
+        Number of independent rotations of the family.
+
+    Returns
+    -------
+    ndarray, shape of phi, or (draws, \*shape of phi)
+
+    Raises
+    ------
+    ValueError
+        If p0 is no positive distribution, or phi has another length or is not perpendicular to its root.
+
+    Notes
+    -----
+    Only the images of the family are computed: an orthonormal basis of its span is replaced by a uniform random frame,
+    the Q of a QR decomposition of a Gaussian matrix with the signs of R's diagonal made positive. G. W. Stewart,
+    SIAM J. Numer. Anal. 17 (1980) 403-409.
+
+    Examples
+    --------
+    >>> p0 = [0.5, 0.25, 0.25]
+    >>> phi = np.array([0, 1, -1]) / np.sqrt(2)
+    >>> turned = rotate(phi, p0, np.random.default_rng(0), draws=1000)
+    >>> bool(np.abs(turned @ np.sqrt(p0)).max() < 1e-12), bool(np.ptp(np.linalg.norm(turned, axis=1)) < 1e-12)
+    (True, True)
+    """
+    p0 = _distribution(p0)
+    family = np.atleast_2d(np.asarray(phi, dtype=float))
+    if family.ndim != 2 or family.shape[1] != p0.size or not np.isfinite(family).all():
+        raise ValueError(f"phi has shape {np.shape(phi)}: give finite vectors of length {p0.size}, one in each row")
+    worst = np.abs(family @ np.sqrt(p0)).max()
+    if worst > TOLERANCE * max(1.0, np.linalg.norm(family)):
+        raise ValueError(
+            f"phi has inner product {worst:.3g} with the root of p0: an information vector has none; subtract its "
+            "projection, or make it from a distribution with information_vector"
+        )
+    basis = _hyperplane(p0)
+    span, coordinates = np.linalg.qr(basis.T @ family.T)
+    frames = _frames(rng, 1 if draws is None else draws, *span.shape)
+    turned = np.swapaxes(basis @ frames @ coordinates, -1, -2)
+    return (turned[0] if draws is None else turned).reshape(np.shape(phi) if draws is None else (draws, *np.shape(phi)))
+
+
+def random_attribute(
+    p0: ArrayLike, eps: float, rng: np.random.Generator, values: int = 2, draws: int | None = None
+) -> Array:
+    r"""Conditional distributions :math:`P_{X|V=v}` of a random rotation-invariant attribute V (D8).
+
+    V takes its values with equal probability. Their information vectors have length one and form a regular simplex,
+    :math:`\pm\phi` for two values, in a uniformly random position; so :math:`\lVert \phi_v - \phi_{v'} \rVert^2 =
+    2m/(m - 1)` for each pair of the m values, and :math:`P_X` is the mean of the :math:`P_{X|V=v}`.
+
+    Parameters
+    ----------
+    p0 : array_like, shape (n,)
+        :math:`P_X`, positive, n ≥ 2.
+    eps : float
+        Above 0 and at most :func:`largest_eps` of p0, so that no conditional probability can be negative.
+    rng : numpy.random.Generator
+    values : int
+        Number m of values of V, 2 ≤ m ≤ n.
+    draws : int, optional
+        Number of independent attributes.
+
+    Returns
+    -------
+    ndarray, shape (values, n), or (draws, values, n)
+
+    Raises
+    ------
+    ValueError
+        If p0 is no positive distribution; if eps or values is out of range.
+
+    Examples
+    --------
+    >>> px_v = random_attribute([0.5, 0.3, 0.2], 0.2, np.random.default_rng(0))
+    >>> px_v.shape, px_v.sum(axis=1).round(12), px_v.mean(axis=0).round(12)
+    ((2, 3), array([1., 1.]), array([0.5, 0.3, 0.2]))
+    """
+    p0 = _distribution(p0)
+    limit = largest_eps(p0)
+    if not 0 < eps <= limit:
+        raise ValueError(
+            f"eps = {eps:g}: it must be above 0 and at most {limit:.6g}, beyond which an attribute may take more than "
+            f"its probability from symbol {int(np.argmin(p0))}"
+        )
+    if values != int(values) or not 2 <= values <= p0.size:
+        raise ValueError(f"values = {values}: {p0.size} symbols have room for a simplex of 2 to {p0.size} vectors")
+    corners = math.sqrt(values / (values - 1)) * np.linalg.qr(np.eye(values) - 1 / values)[1][:-1]
+    phi = rotate((_hyperplane(p0)[:, : values - 1] @ corners).T, p0, rng, draws)
+    return np.maximum(p0 + eps * np.sqrt(p0) * phi, 0)  # at the largest ε, rounding may reach below 0
+
+
+def captured(h: ArrayLike, joint: Joint, of: str = "Y") -> float:
+    r"""Part of the dependence that features see, :math:`\lVert \Xi^{\mathsf T} \tilde B \rVert_F^2` (R6).
+
+    It is at most :math:`\sigma_1^2 + \dots + \sigma_k^2`, attained by the features of the first k modes.
+
+    Parameters
+    ----------
+    h : array_like, shape (m,) or (m, k)
+        Features of Y, m = \|𝒴\|, or of X. Only their span counts: they are centred and made orthonormal, and constant
+        or dependent columns add nothing.
+    joint : Joint
+    of : {"Y", "X"}
+        The variable that h is a feature of. For X it is :math:`\lVert \tilde B\, \Xi \rVert_F^2`.
+
+    Raises
+    ------
+    ValueError
+        If h does not have a finite value for each symbol; for another variable.
+
+    Examples
+    --------
+    >>> joint = Joint([[0.45, 0.05], [0.05, 0.45]])
+    >>> round(captured([3, 1], joint), 12), captured([1, 1], joint)
+    (0.64, 0.0)
+    """
+    if of not in ("X", "Y"):
+        raise ValueError(f"of = {of!r}: features are of 'Y' or of 'X'")
+    B, p = (dtm(joint).T, joint.py) if of == "Y" else (dtm(joint), joint.px)
+    return float(np.sum((B @ _orthonormal(h, p, of)) ** 2))
+
+
+def averaged_exponent(h: ArrayLike, joint: Joint, spread: float, eps: float, of: str = "Y") -> float:
+    r"""Error exponent of features of Y, averaged over rotation-invariant attributes of X, to second order (R6), nats.
+
+    .. math:: \frac{\epsilon^2}{8} \cdot \frac{\mathbb E \lVert \phi_v - \phi_{v'} \rVert^2}{|\mathcal X| - 1}
+              \cdot \lVert \Xi^{\mathsf T} \tilde B \rVert_F^2
+
+    Parameters
+    ----------
+    h : array_like, shape (m,) or (m, k)
+        Features of Y, m = \|𝒴\|, or of X; see :func:`captured`.
+    joint : Joint
+    spread : float
+        :math:`\mathbb E \lVert \phi_v - \phi_{v'} \rVert^2 \ge 0` of the two values that are to be told apart.
+    eps : float
+        Above 0.
+    of : {"Y", "X"}
+        The variable that h is a feature of. For X, the attributes are Y's, and :math:`|\mathcal Y| - 1` divides.
+
+    Raises
+    ------
+    ValueError
+        As :func:`captured`; for a negative spread, and an eps that is not positive.
+
+    Examples
+    --------
+    >>> joint = Joint([[0.45, 0.05], [0.05, 0.45]])
+    >>> round(averaged_exponent([1, -1], joint, spread=4, eps=0.1), 6)
+    0.0032
+    """
+    if not (math.isfinite(spread) and spread >= 0 and math.isfinite(eps) and eps > 0):
+        raise ValueError(f"spread = {spread}, eps = {eps}: a mean squared distance is at least 0 and ε is positive")
+    dimension = joint.P.shape[0 if of == "Y" else 1] - 1
+    return eps**2 / 8 * spread / dimension * captured(h, joint, of)
+
+
+def attribute_exponents(h: ArrayLike, joint: Joint, px_v: ArrayLike) -> Array:
+    r"""Exact error exponent of features of Y for telling the first two values of each attribute of X apart (D5, R6).
+
+    The conditional distributions are carried from X to Y by :math:`P_{Y|X}`; nothing is expanded in ε. The mean over
+    rotation-invariant attributes is what :func:`averaged_exponent` gives to second order.
+
+    Parameters
+    ----------
+    h : array_like, shape (\|𝒴\|,) or (\|𝒴\|, k)
+        Features of Y.
+    joint : Joint
+        Dense.
+    px_v : array_like, shape (draws, values, \|𝒳\|)
+        For each attribute its :math:`P_{X|V=v}`, as :func:`random_attribute` returns them.
+
+    Returns
+    -------
+    ndarray, shape (draws,)
+        In nats.
+
+    Raises
+    ------
+    ValueError
+        For shapes that do not fit, and as :func:`ufs.feature_exponent`.
+
+    Examples
+    --------
+    >>> joint = Joint([[0.45, 0.05], [0.05, 0.45]])
+    >>> px_v = random_attribute(joint.px, 0.1, np.random.default_rng(0), draws=3)
+    >>> attribute_exponents([1, -1], joint, px_v).round(5)
+    array([0.00321, 0.00321, 0.00321])
+    """
+    px_v = np.asarray(px_v, dtype=float)
+    if px_v.ndim != 3 or px_v.shape[1] < 2 or px_v.shape[2] != joint.P.shape[0]:
+        raise ValueError(
+            f"px_v has shape {px_v.shape}: it must be (draws, values, {joint.P.shape[0]}), with two values at least"
+        )
+    py_v = px_v[:, :2] @ (joint.P / joint.px[:, None])
+    return np.array([feature_exponent(h, p1, p2) for p1, p2 in py_v])
+
+
+def _distribution(p0: ArrayLike) -> Array:
+    """Refuse what is no positive distribution on at least two symbols."""
+    p0 = np.asarray(p0, dtype=float)
+    if p0.ndim != 1 or p0.size < 2:
+        raise ValueError(f"p0 has shape {p0.shape}: give one row with the probabilities of at least two symbols")
+    bad = np.flatnonzero(~(np.isfinite(p0) & (p0 > 0)))
+    if bad.size:
+        raise ValueError(f"p0[{bad[0]}] = {p0[bad[0]]}: every probability must be positive; drop the symbol otherwise")
+    if abs(p0.sum() - 1) > TOLERANCE:
+        raise ValueError(f"p0 sums to {p0.sum():.12g}, not 1: divide it by its sum")
+    return p0
+
+
+def _hyperplane(p0: Array) -> Array:
+    """Orthonormal basis of the vectors perpendicular to the root of p0, in columns: a reflection takes it to e₁."""
+    w = np.sqrt(p0)
+    w[0] += 1
+    return (np.eye(p0.size) - 2 * np.outer(w, w) / (w @ w))[:, 1:]
+
+
+def _frames(rng: np.random.Generator, draws: int, m: int, k: int) -> Array:
+    """Uniformly distributed frames of k orthonormal vectors of length m, in columns."""
+    Q, R = np.linalg.qr(rng.standard_normal((draws, m, k)))
+    return Q * np.where(np.diagonal(R, axis1=-2, axis2=-1) < 0, -1.0, 1.0)[:, None, :]
+
+
+def _orthonormal(h: ArrayLike, p: Array, name: str) -> Array:
+    """Orthonormal basis of the span of the centred features' vectors √p h̃, in columns."""
+    values: Any = np.asarray(h, dtype=float)
+    values = values[:, None] if values.ndim == 1 else values
+    if values.ndim != 2 or len(values) != p.size or not np.isfinite(values).all():
+        raise ValueError(
+            f"h has shape {np.shape(h)}: give a finite value for each of the {p.size} symbols of {name}, in rows"
+        )
+    size = np.abs(values).max(axis=0, initial=0)
+    xi = np.sqrt(p)[:, None] * (values - p @ values)
+    length = np.linalg.norm(xi, axis=0)
+    keep = length > 1e-14 * len(p) * size  # less is the rounding error of a constant
+    U, s, _ = np.linalg.svd(xi[:, keep] / length[keep], full_matrices=False)
+    return U[:, s > 1e-10]
