@@ -5,8 +5,18 @@ The names below need numpy and scipy alone. ``ufs.datasets``, ``ufs.plot`` and `
 
 from importlib.metadata import version
 
+from ufs.ace import AceModes, ace, ace_sweep, equal_mass_bins, noise_floor
 from ufs.certify import Certificate, certificate_table, certify, remainder_order, valid_range
 from ufs.dtm import Modes, dtm, maximal_correlation, modes
+from ufs.inference import (
+    ExponentBounds,
+    SimulatedError,
+    chernoff_information,
+    exponent_bounds,
+    feature_exponent,
+    local_exponent,
+    simulate_error,
+)
 from ufs.joint import Joint
 from ufs.local import (
     chi2_divergence,
@@ -16,24 +26,50 @@ from ufs.local import (
     kl_divergence,
     sample_neighborhood,
 )
+from ufs.selection import (
+    attribute_exponents,
+    averaged_exponent,
+    captured,
+    largest_eps,
+    random_attribute,
+    rotate,
+)
 
 __version__ = version("universal-features")
 
 __all__ = [
+    "AceModes",
     "Certificate",
+    "ExponentBounds",
     "Joint",
     "Modes",
+    "SimulatedError",
+    "ace",
+    "ace_sweep",
+    "attribute_exponents",
+    "averaged_exponent",
+    "captured",
     "certificate_table",
     "certify",
+    "chernoff_information",
     "chi2_divergence",
     "distribution",
     "dtm",
+    "equal_mass_bins",
+    "exponent_bounds",
+    "feature_exponent",
     "feature_vector",
     "information_vector",
     "kl_divergence",
+    "largest_eps",
+    "local_exponent",
     "maximal_correlation",
     "modes",
+    "noise_floor",
+    "random_attribute",
     "remainder_order",
+    "rotate",
     "sample_neighborhood",
+    "simulate_error",
     "valid_range",
 ]

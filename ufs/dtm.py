@@ -323,14 +323,22 @@ def _krylov(
 
 def _orthonormal(W: Array, known: Array, noise: float, rng: np.random.Generator) -> tuple[Array, Array]:
     """Q orthogonal to the known vectors and R with W = Q @ R, where W is nearly so; random columns for lost ones."""
-    Q, R = np.linalg.qr(W)
+    Q, R = _qr(W)
     lost = np.abs(R.diagonal()) <= noise
     R[lost] = 0
     Q[:, lost] = rng.standard_normal((len(Q), np.count_nonzero(lost)))
     for _ in range(2 if lost.any() else 1):
-        Q, S = np.linalg.qr(Q - known @ (known.T @ Q))
+        Q, S = _qr(Q - known @ (known.T @ Q))
         R = S @ R
     return Q, R
+
+
+def _qr(W: Array) -> tuple[Array, Array]:
+    """QR decomposition; a single column, the usual case, without LAPACK's detour."""
+    if W.shape[1] > 1:
+        return np.linalg.qr(W)
+    norm = np.linalg.norm(W)
+    return W / (norm or 1.0), np.array([[norm]])
 
 
 def _settled(values: Array, error: Array, floor: float) -> bool:

@@ -208,6 +208,6 @@ def remainder(ax: Axes, eps: ArrayLike, remainders: dict[str, ArrayLike], slopes
         ax.annotate(
             label, (eps[0], values[0]), (-6, 0), textcoords="offset points", ha="right", va="center", color=colour
         )
-    ax.set_xlim(left=eps[0] / (eps[-1] / eps[0]) ** 0.4)
+    ax.set_xlim(left=eps[0] / (eps[-1] / eps[0]) ** 0.55)
     ax.xaxis.set_minor_formatter(NullFormatter())
     ax.set(xlabel=r"$\epsilon$", ylabel="remainder")

@@ -44,8 +44,8 @@ def largest_eps(p0: ArrayLike) -> float:
     >>> largest_eps([0.5, 0.3, 0.2])
     0.5
     """
-    p0 = _distribution(p0)
-    return float(np.sqrt(p0 / (1 - p0)).min())
+    p = _distribution(p0)
+    return float(np.sqrt(p / (1 - p)).min())
 
 
 def rotate(phi: ArrayLike, p0: ArrayLike, rng: np.random.Generator, draws: int | None = None) -> Array:
@@ -87,21 +87,21 @@ def rotate(phi: ArrayLike, p0: ArrayLike, rng: np.random.Generator, draws: int |
     >>> bool(np.abs(turned @ np.sqrt(p0)).max() < 1e-12), bool(np.ptp(np.linalg.norm(turned, axis=1)) < 1e-12)
     (True, True)
     """
-    p0 = _distribution(p0)
+    p = _distribution(p0)
     family = np.atleast_2d(np.asarray(phi, dtype=float))
-    if family.ndim != 2 or family.shape[1] != p0.size or not np.isfinite(family).all():
-        raise ValueError(f"phi has shape {np.shape(phi)}: give finite vectors of length {p0.size}, one in each row")
-    worst = np.abs(family @ np.sqrt(p0)).max()
+    if family.ndim != 2 or family.shape[1] != p.size or not np.isfinite(family).all():
+        raise ValueError(f"phi has shape {np.shape(phi)}: give finite vectors of length {p.size}, one in each row")
+    worst = np.abs(family @ np.sqrt(p)).max()
     if worst > TOLERANCE * max(1.0, np.linalg.norm(family)):
         raise ValueError(
             f"phi has inner product {worst:.3g} with the root of p0: an information vector has none; subtract its "
             "projection, or make it from a distribution with information_vector"
         )
-    basis = _hyperplane(p0)
+    basis = _hyperplane(p)
     span, coordinates = np.linalg.qr(basis.T @ family.T)
     frames = _frames(rng, 1 if draws is None else draws, *span.shape)
-    turned = np.swapaxes(basis @ frames @ coordinates, -1, -2)
-    return (turned[0] if draws is None else turned).reshape(np.shape(phi) if draws is None else (draws, *np.shape(phi)))
+    turned: Array = np.swapaxes(basis @ frames @ coordinates, -1, -2)
+    return turned.reshape(np.shape(phi) if draws is None else (draws, *np.shape(phi)))
 
 
 def random_attribute(
@@ -140,18 +140,19 @@ def random_attribute(
     >>> px_v.shape, px_v.sum(axis=1).round(12), px_v.mean(axis=0).round(12)
     ((2, 3), array([1., 1.]), array([0.5, 0.3, 0.2]))
     """
-    p0 = _distribution(p0)
-    limit = largest_eps(p0)
+    p = _distribution(p0)
+    limit = largest_eps(p)
     if not 0 < eps <= limit:
         raise ValueError(
             f"eps = {eps:g}: it must be above 0 and at most {limit:.6g}, beyond which an attribute may take more than "
-            f"its probability from symbol {int(np.argmin(p0))}"
+            f"its probability from symbol {int(np.argmin(p))}"
         )
-    if values != int(values) or not 2 <= values <= p0.size:
-        raise ValueError(f"values = {values}: {p0.size} symbols have room for a simplex of 2 to {p0.size} vectors")
+    if values != int(values) or not 2 <= values <= p.size:
+        raise ValueError(f"values = {values}: {p.size} symbols have room for a simplex of 2 to {p.size} vectors")
     corners = math.sqrt(values / (values - 1)) * np.linalg.qr(np.eye(values) - 1 / values)[1][:-1]
-    phi = rotate((_hyperplane(p0)[:, : values - 1] @ corners).T, p0, rng, draws)
-    return np.maximum(p0 + eps * np.sqrt(p0) * phi, 0)  # at the largest ε, rounding may reach below 0
+    phi = rotate((_hyperplane(p)[:, : values - 1] @ corners).T, p, rng, draws)
+    px_v: Array = np.maximum(p + eps * np.sqrt(p) * phi, 0)  # at the largest ε, rounding may reach below 0
+    return px_v
 
 
 def captured(h: ArrayLike, joint: Joint, of: str = "Y") -> float:
@@ -217,7 +218,7 @@ def averaged_exponent(h: ArrayLike, joint: Joint, spread: float, eps: float, of:
     if not (math.isfinite(spread) and spread >= 0 and math.isfinite(eps) and eps > 0):
         raise ValueError(f"spread = {spread}, eps = {eps}: a mean squared distance is at least 0 and ε is positive")
     dimension = joint.P.shape[0 if of == "Y" else 1] - 1
-    return eps**2 / 8 * spread / dimension * captured(h, joint, of)
+    return float(eps**2 / 8 * spread / dimension * captured(h, joint, of))
 
 
 def attribute_exponents(h: ArrayLike, joint: Joint, px_v: ArrayLike) -> Array:
@@ -261,9 +262,9 @@ def attribute_exponents(h: ArrayLike, joint: Joint, px_v: ArrayLike) -> Array:
     return np.array([feature_exponent(h, p1, p2) for p1, p2 in py_v])
 
 
-def _distribution(p0: ArrayLike) -> Array:
+def _distribution(values: ArrayLike) -> Array:
     """Refuse what is no positive distribution on at least two symbols."""
-    p0 = np.asarray(p0, dtype=float)
+    p0: Array = np.asarray(values, dtype=float)
     if p0.ndim != 1 or p0.size < 2:
         raise ValueError(f"p0 has shape {p0.shape}: give one row with the probabilities of at least two symbols")
     bad = np.flatnonzero(~(np.isfinite(p0) & (p0 > 0)))
@@ -278,7 +279,8 @@ def _hyperplane(p0: Array) -> Array:
     """Orthonormal basis of the vectors perpendicular to the root of p0, in columns: a reflection takes it to e₁."""
     w = np.sqrt(p0)
     w[0] += 1
-    return (np.eye(p0.size) - 2 * np.outer(w, w) / (w @ w))[:, 1:]
+    reflection: Array = np.eye(p0.size) - 2 * np.outer(w, w) / (w @ w)
+    return reflection[:, 1:]
 
 
 def _frames(rng: np.random.Generator, draws: int, m: int, k: int) -> Array:
@@ -295,7 +297,7 @@ def _orthonormal(h: ArrayLike, p: Array, name: str) -> Array:
         raise ValueError(
             f"h has shape {np.shape(h)}: give a finite value for each of the {p.size} symbols of {name}, in rows"
         )
-    size = np.abs(values).max(axis=0, initial=0)
+    size = np.abs(values).max(axis=0)
     xi = np.sqrt(p)[:, None] * (values - p @ values)
     length = np.linalg.norm(xi, axis=0)
     keep = length > 1e-14 * len(p) * size  # less is the rounding error of a constant

@@ -1,8 +1,9 @@
 """Mend, for those who read with other tools than a mouse and eyes, what extensions leave behind in the pages.
 
-* docutils writes ``role="list"`` around bibliography entries of ``role="doc-biblioentry"``; a list's children must be list items.
-* sphinx-proof and sphinx-exercise give the text of each statement, proof, exercise and solution the same id as that of the one
-  before; an id must be unique on its page.
+* docutils writes ``role="list"`` around bibliography entries of ``role="doc-biblioentry"``; a list's children must be
+  list items.
+* sphinx-proof and sphinx-exercise give the text of each statement, proof, exercise and solution the same id as that of
+  the one before; an id must be unique on its page.
 """
 
 from docutils import nodes

@@ -3,8 +3,9 @@
 from datetime import date
 
 from docutils import nodes
-from page_metadata import page_metadata
 from sphinx.application import Sphinx
+
+from page_metadata import page_metadata
 
 
 def add_version_line(app: Sphinx, doctree: nodes.document) -> None:

@@ -1,4 +1,7 @@
-"""``{paper-map}``: the table of book/paper-map.yml, each row leading from a statement of the paper to its section, function and test."""
+"""``{paper-map}``: the table of book/paper-map.yml.
+
+Each row leads from a statement of the paper to the place where the book states it, its function and its test.
+"""
 
 import importlib
 from functools import reduce
@@ -20,7 +23,7 @@ def load(path: Path = DATA) -> dict[str, Any]:
 
 
 def resolve(function: str) -> Any:
-    """The object behind a public dotted name. ``ufs.dtm`` names a function and a module; the public name means the function."""
+    """The object behind a public dotted name. ``ufs.dtm`` is a function and a module; the name means the function."""
     package, *names = function.split(".")
     return reduce(getattr, names, importlib.import_module(package))
 

@@ -11,7 +11,9 @@ def set_apart(app: Sphinx, doctree: nodes.document) -> None:
     for proof in doctree.findall(proof_node):
         text = next(proof.findall(nodes.Text), nodes.Text(""))
         if text.startswith(WORD):
-            text.parent.replace(text, [nodes.inline(WORD, WORD, classes=["ufs-proof-word"]), nodes.Text(text[len(WORD) :])])
+            text.parent.replace(
+                text, [nodes.inline(WORD, WORD, classes=["ufs-proof-word"]), nodes.Text(text[len(WORD) :])]
+            )
 
 
 def setup(app: Sphinx) -> dict[str, bool]:

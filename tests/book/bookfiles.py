@@ -9,10 +9,10 @@ from typing import Any
 
 import nbformat
 import yaml
-from myst_parser.config.main import MdParserConfig
-from myst_parser.parsers.mdit import create_md_parser
 from markdown_it.renderer import RendererHTML
 from markdown_it.token import Token
+from myst_parser.config.main import MdParserConfig
+from myst_parser.parsers.mdit import create_md_parser
 from nbformat import NotebookNode
 from sphinx_external_toc.parsing import parse_toc_yaml
 
@@ -73,6 +73,10 @@ def directives(text: str, offset: int = 0) -> Iterator[Directive]:
     for line in text.splitlines(keepends=True):
         starts.append(starts[-1] + len(line))
     for token in MYST.parse(text):
-        if token.type in ("fence", "colon_fence") and token.map and (found := directive(token, offset + starts[token.map[0]])):
+        if (
+            token.type in ("fence", "colon_fence")
+            and token.map
+            and (found := directive(token, offset + starts[token.map[0]]))
+        ):
             yield found
             yield from directives(found.body, found.start + 1)

@@ -1,4 +1,4 @@
-"""The running text of a page, without its formulas, code, links and options, and the numbers that somebody typed into it."""
+"""The running text of a page, without formulas, code, links and options, and the numbers somebody typed into it."""
 
 import re
 from collections.abc import Iterator
@@ -7,13 +7,24 @@ from bookfiles import MYST, directive, texts
 from bs4 import BeautifulSoup
 from markdown_it.token import Token
 
-# Bodies that are no prose. What stands after the name of the others is a title, but for these, where it is a path or a key.
-NO_PROSE = {"bibliography", "code", "code-block", "code-cell", "eval-rst", "include", "math", "paper-map", "raw", "toctree"}
+# Directives whose body is no prose, and those whose argument is no title but a path or a key.
+NO_PROSE = {
+    "bibliography",
+    "code",
+    "code-block",
+    "code-cell",
+    "eval-rst",
+    "include",
+    "math",
+    "paper-map",
+    "raw",
+    "toctree",
+}
 NO_TITLE = {"figure", "image", "glue:figure", "glue:text", "solution", "solution-start"}
 
 UNITS = (
-    r"%|‰|°|per\ cent|percent|ns|µs|ms|s|sec|min|h|seconds?|minutes?|hours?|days?|[kKMGT]i?B|bytes?|bits?|nats?|px|pixels?|rad|radians?"
-    r"|degrees?(?!\ of\ freedom)|Hz|[kMG]Hz|times|fold|×(?!\s*\d)|decimals?|digits"
+    r"%|‰|°|per\ cent|percent|ns|µs|ms|s|sec|min|h|seconds?|minutes?|hours?|days?|[kKMGT]i?B|bytes?|bits?|nats?"
+    r"|px|pixels?|rad|radians?|degrees?(?!\ of\ freedom)|Hz|[kMG]Hz|times|fold|×(?!\s*\d)|decimals?|digits"
 )
 NUMBER = re.compile(
     rf"""(?<![\w.,/-])[-−]?(?!\d{{3}}0s\b)(?:   # the 1870s are no time in seconds

@@ -106,9 +106,13 @@ def test_page_is_quiet_self_contained_and_fits(url: str, width: int, browser: Br
 def test_page_is_accessible(url: str, scheme: str, browser: Browser) -> None:
     page = Visit(browser, url, 1280, scheme).page
     assert page.evaluate("document.documentElement.dataset.theme") == scheme
-    page.evaluate("document.querySelectorAll('details').forEach(fold => { fold.open = true })")  # what is folded is read too
+    page.evaluate(
+        "document.querySelectorAll('details').forEach(fold => { fold.open = true })"
+    )  # what is folded is read too
     violations = [rule for rule in Axe().run(page).response["violations"] if rule["impact"] in ("critical", "serious")]
-    assert not violations, "\n".join(f"{rule['id']}: {[node['html'][:200] for node in rule['nodes']]}" for rule in violations)
+    assert not violations, "\n".join(
+        f"{rule['id']}: {[node['html'][:200] for node in rule['nodes']]}" for rule in violations
+    )
     page.close()
 
 

@@ -99,7 +99,15 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory, project: Path) -> dict[st
     for cell, (_, edit) in zip(notebook.cells, CASES.values(), strict=True):
         edit(cell)
     nbformat.write(notebook, folder / "cases.ipynb")
-    command = [sys.executable, "-m", "pytest", "--nbval", "--nbval-current-env", "--junit-xml=report.xml", "cases.ipynb"]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "--nbval",
+        "--nbval-current-env",
+        "--junit-xml=report.xml",
+        "cases.ipynb",
+    ]
     run = subprocess.run([*command, "-p", "no:cacheprovider"], cwd=folder, capture_output=True, text=True)
     report = ElementTree.parse(folder / "report.xml").findall(".//testcase")
     assert len(report) == len(CASES), run.stdout + run.stderr

@@ -9,19 +9,36 @@ from datetime import date
 from pathlib import Path
 
 import pytest
-import ufs
 import yaml
 from bookfiles import CHAPTERS, NOTEBOOKS, PROJECT, notebook
 
-TOP = set(
-    "README.md LICENSE CITATION.cff CONTRIBUTING.md CHANGELOG.md _config.yml _toc.yml requirements.txt constraints.txt"
-    " pyproject.toml Makefile apt.txt book ufs experiments binder benchmarks tests".split()
+import ufs
+
+FILES = (
+    "README.md LICENSE CITATION.cff CONTRIBUTING.md CHANGELOG.md _config.yml _toc.yml apt.txt Makefile pyproject.toml"
 )
+TOP = {*FILES.split(), *"requirements.txt constraints.txt book ufs experiments binder benchmarks tests".split()}  # noqa: SIM905
 MADE = {"_build", "build", "universal_features.egg-info", "__pycache__", "node_modules"}
 HIDDEN = {".ci", ".github", ".gitattributes", ".gitignore", ".pre-commit-config.yaml"}
 PYPROJECT = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))
 VERSION = PYPROJECT["project"]["version"]
-TEXT = {".cff", ".css", ".csv", ".in", ".ipynb", ".js", ".json", ".md", ".py", ".svg", ".toml", ".txt", ".yaml", ".yml", ""}
+TEXT = {
+    ".cff",
+    ".css",
+    ".csv",
+    ".in",
+    ".ipynb",
+    ".js",
+    ".json",
+    ".md",
+    ".py",
+    ".svg",
+    ".toml",
+    ".txt",
+    ".yaml",
+    ".yml",
+    "",
+}
 
 
 def read(name: str) -> str:
@@ -45,7 +62,7 @@ def test_nothing_else_stands_at_the_top() -> None:
 
 def test_make_lists_every_command() -> None:
     listed = subprocess.run(["make"], cwd=PROJECT, capture_output=True, text=True, check=True).stdout
-    for command in "book test check serve lab clean help".split():
+    for command in ("book", "test", "check", "serve", "lab", "clean", "help"):
         assert re.search(rf"^ *make {command}\s+\S", listed, re.MULTILINE), f"make does not list {command}"
 
 
@@ -58,7 +75,10 @@ def test_make_lists_every_command() -> None:
     ],
 )
 def test_a_failed_step_fails_the_command_and_says_what_to_do(arguments: list[str], advice: str, tmp_path: Path) -> None:
-    for name, script in {"old-python": 'case "$1" in -c) exit 1;; esac', "no-venv": 'case "$1" in -m) exit 1;; esac'}.items():
+    for name, script in {
+        "old-python": 'case "$1" in -c) exit 1;; esac',
+        "no-venv": 'case "$1" in -m) exit 1;; esac',
+    }.items():
         (tmp_path / name).write_text(f"#!/bin/sh\n{script}\n")
         (tmp_path / name).chmod(0o755)
     for name in ("Makefile", "requirements.txt", "constraints.txt", "pyproject.toml"):
@@ -83,7 +103,11 @@ def test_readme_gives_the_commands() -> None:
     assert re.search(r"^make book\b.*\nmake test\b", blocks[0], re.MULTILINE)
     plain = "\n".join(blocks)
     makefile = read("Makefile")
-    for command in ("jupyter-book build -W -n --keep-going .", "--doctest-modules ufs tests", "--nbval --nbval-current-env book"):
+    for command in (
+        "jupyter-book build -W -n --keep-going .",
+        "--doctest-modules ufs tests",
+        "--nbval --nbval-current-env book",
+    ):
         assert command in plain
         assert command in makefile
     assert "https://download.pytorch.org/whl/cpu" in plain
@@ -132,12 +156,17 @@ def test_constraints_pin_what_is_required() -> None:
 
 def test_requirements_cover_what_the_package_declares() -> None:
     project = PYPROJECT["project"]
-    declared = project["dependencies"] + project["optional-dependencies"]["tables"] + project["optional-dependencies"]["figures"]
+    declared = (
+        project["dependencies"]
+        + project["optional-dependencies"]["tables"]
+        + project["optional-dependencies"]["figures"]
+    )
     assert set(declared) <= {line.partition("#")[0].strip() for line in read("requirements.txt").splitlines()}
 
 
 @pytest.mark.parametrize(
-    ("schema", "pattern"), [("vendor.github-workflows", ".github/workflows/*.yml"), ("vendor.citation-file-format", "CITATION.cff")]
+    ("schema", "pattern"),
+    [("vendor.github-workflows", ".github/workflows/*.yml"), ("vendor.citation-file-format", "CITATION.cff")],
 )
 def test_files_fit_their_schemas(schema: str, pattern: str) -> None:
     files = list(PROJECT.glob(pattern))
@@ -150,7 +179,9 @@ def test_files_fit_their_schemas(schema: str, pattern: str) -> None:
 def test_actions_are_pinned_to_a_commit_and_permissions_are_least() -> None:
     for path in PROJECT.glob(".github/workflows/*.yml"):
         text = path.read_text(encoding="utf-8")
-        assert all(re.fullmatch(r"[\w./-]+@[0-9a-f]{40}  # v\d+\.\d+\.\d+", use) for use in re.findall(r"uses: (.+)", text))
+        assert all(
+            re.fullmatch(r"[\w./-]+@[0-9a-f]{40}  # v\d+\.\d+\.\d+", use) for use in re.findall(r"uses: (.+)", text)
+        )
         workflow = yaml.safe_load(text)
         assert workflow["permissions"] == {"contents": "read"}
         writing = {name for name, job in workflow["jobs"].items() if "write" in str(job.get("permissions"))}

@@ -4,13 +4,16 @@ import re
 import socket
 from collections.abc import Iterator
 from datetime import date
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 from bookfiles import BOOK, CHAPTERS, NOTEBOOKS, PAGES, PROJECT, Directive, directives, notebook, texts
 from nbformat import NotebookNode
 
-MACHINE = re.compile(r"/(?:home|root|tmp|work|Users|opt|usr|var|private|mnt)/[\w.-]+|[A-Z]:\\\\?Users|" + re.escape(socket.gethostname()))
+MACHINE = re.compile(
+    r"/(?:home|root|tmp|work|Users|opt|usr|var|private|mnt)/[\w.-]+|[A-Z]:\\\\?Users|" + re.escape(socket.gethostname())
+)
 STATEMENTS = {f"prf:{kind}" for kind in ("theorem", "proposition", "lemma", "corollary")}
 RESULTS = {"prf:theorem", "prf:proposition"}
 GLUED = re.compile(r"\{glue:[a-z]*\}`([^`]+)`|^[:`]{3,}\{glue:\w*\} *(\S+)", re.MULTILINE)
@@ -28,7 +31,9 @@ def outputs(page: str) -> Iterator[NotebookNode]:
 def output_texts(output: NotebookNode) -> Iterator[str]:
     """What an output says, but for pictures that hold no text."""
     yield output.get("text", "")
-    yield from (str(value) for key, value in output.get("data", {}).items() if not key.startswith(("image/png", "image/jpeg")))
+    yield from (
+        str(value) for key, value in output.get("data", {}).items() if not key.startswith(("image/png", "image/jpeg"))
+    )
 
 
 def test_every_notebook_is_in_the_book() -> None:
@@ -44,10 +49,14 @@ class TestNotebook:
         assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))
 
     def test_ran_without_error_or_warning(self, page: str) -> None:
-        assert not [output for output in outputs(page) if output.output_type == "error" or output.get("name") == "stderr"]
+        assert not [
+            output for output in outputs(page) if output.output_type == "error" or output.get("name") == "stderr"
+        ]
 
     def test_outputs_do_not_name_the_machine(self, page: str) -> None:
-        found = [match[0] for output in outputs(page) for text in output_texts(output) for match in MACHINE.finditer(text)]
+        found = [
+            match[0] for output in outputs(page) for text in output_texts(output) for match in MACHINE.finditer(text)
+        ]
         assert not found
 
     def test_holds_no_widget_state(self, page: str) -> None:
@@ -56,7 +65,9 @@ class TestNotebook:
     def test_cells_that_are_not_compared_say_why(self, page: str) -> None:
         for cell in code_cells(page):
             exempt = {"nbval-ignore-output", "nbval-skip"} & set(cell.metadata.get("tags", []))
-            assert not exempt or cell.metadata.get("ufs", {}).get("why"), f'give a reason, "ufs": {{"why": …}}, to:\n{cell.source}'
+            assert not exempt or cell.metadata.get("ufs", {}).get("why"), (
+                f'give a reason, "ufs": {{"why": …}}, to:\n{cell.source}'
+            )
             marked = re.search(r"#\s*(NBVAL_|PYTEST_VALIDATE_)\w+", cell.source)
             assert not marked, f"say it with a tag and a reason, not with {marked[0]}"
             assert not {"raises-exception", "nbval-raises-exception"} & set(cell.metadata.get("tags", []))
@@ -99,7 +110,12 @@ def test_glued_values_exist(page: str) -> None:
 
 @pytest.mark.parametrize("page", CHAPTERS)
 def test_glued_values_are_used(page: str) -> None:
-    used = {(match[1] or match[2]).rpartition("::")[2].split(":")[0] for p in PAGES for t in texts(p) for match in GLUED.finditer(t)}
+    used = {
+        (match[1] or match[2]).rpartition("::")[2].split(":")[0]
+        for p in PAGES
+        for t in texts(p)
+        for match in GLUED.finditer(t)
+    }
     assert glued_keys(page) <= used
 
 
@@ -139,20 +155,26 @@ class TestChapter:
         assert {"prf:definition", "prf:theorem"} <= {block.name for block in found}
         for block, following in zip(found, [*found[1:], None], strict=True):
             if block.name != "prf:proof":
-                assert re.fullmatch(r"(def|thm|prop|lem|cor|ex|rem|alg)-[a-z0-9-]+", block.options.get("label", "")), block.argument
+                assert re.fullmatch(r"(def|thm|prop|lem|cor|ex|rem|alg)-[a-z0-9-]+", block.options.get("label", "")), (
+                    block.argument
+                )
             if block.name in STATEMENTS:
                 assert following is not None, f"{block.argument!r} has no proof"
                 assert following.name == "prf:proof", f"{block.argument!r} is not followed by its proof"
 
     def test_long_proofs_are_folded(self, page: str) -> None:
         found = blocks(page)
-        for outer, inner in zip(found, found[1:], strict=False):
+        for outer, inner in pairwise(found):
             lines = [line for line in inner.body.splitlines() if line.strip() not in ("", "$$")]
             if inner.name == "prf:proof" and len(lines) > 6:
                 assert outer.name == "dropdown", f"fold the proof that begins: {inner.body[:80]}"
 
     def test_theorems_have_a_certificate(self, page: str) -> None:
-        found = [block for block in blocks(page) if block.name in STATEMENTS or block.options.get("class") == "ufs-certificate"]
+        found = [
+            block
+            for block in blocks(page)
+            if block.name in STATEMENTS or block.options.get("class") == "ufs-certificate"
+        ]
         for block, following in zip(found, [*found[1:], None], strict=True):
             if block.name in RESULTS:
                 assert following is not None, f"{block.argument!r} has no certificate"
@@ -197,5 +219,11 @@ def test_chapters_are_numbered_in_the_order_of_the_book() -> None:
 
 
 def test_labels_are_unique() -> None:
-    labels = [block.options["label"] for page in PAGES for text in texts(page) for block in directives(text) if "label" in block.options]
+    labels = [
+        block.options["label"]
+        for page in PAGES
+        for text in texts(page)
+        for block in directives(text)
+        if "label" in block.options
+    ]
     assert len(labels) == len(set(labels))

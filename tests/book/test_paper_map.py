@@ -14,8 +14,16 @@ from bs4 import BeautifulSoup
 MAP: dict[str, Any] = yaml.safe_load((BOOK / "paper-map.yml").read_text(encoding="utf-8"))
 ROWS: list[dict[str, Any]] = MAP["rows"]
 DONE = [row for row in ROWS if row["status"] == "done"]
-LABELS = [f"D{i}" for i in range(1, 10)] + [f"R{i}" for i in range(1, 17)] + ["R8′", "R13′"] + [f"X{i}" for i in range(1, 4)]
-PLACES = {block.options["label"]: page for page in PAGES for text in texts(page) for block in directives(text) if "label" in block.options}
+LABELS = (
+    [f"D{i}" for i in range(1, 10)] + [f"R{i}" for i in range(1, 17)] + ["R8′", "R13′"] + [f"X{i}" for i in range(1, 4)]
+)
+PLACES = {
+    block.options["label"]: page
+    for page in PAGES
+    for text in texts(page)
+    for block in directives(text)
+    if "label" in block.options
+}
 
 
 def test_every_statement_has_one_row() -> None:
@@ -24,7 +32,9 @@ def test_every_statement_has_one_row() -> None:
 
 def test_rows_are_whole() -> None:
     for row in ROWS:
-        keys = {"label", "title", "chapter", "status"} | ({"stated_in", "functions", "tests"} if row["status"] == "done" else set())
+        keys = {"label", "title", "chapter", "status"} | (
+            {"stated_in", "functions", "tests"} if row["status"] == "done" else set()
+        )
         assert row.keys() == keys, row
         assert row["status"] in ("done", "not yet written")
         assert row["chapter"] in MAP["chapters"]
@@ -83,5 +93,9 @@ class TestDone:
         cells = next(tr.find_all("td") for tr in table.select("tbody tr") if tr.td.get_text() == row["label"])
         targets = {link["href"].partition("#")[2] for cell in cells for link in cell.find_all("a")}
         assert set(row["stated_in"]) <= targets
-        assert all(any(target.endswith("." + name.rpartition(".")[2]) for target in targets) for name in row["functions"])
-        assert len([link for link in cells[3].find_all("a") if f" {row['chapter']}." in link.get_text()]) == len(row["stated_in"])
+        assert all(
+            any(target.endswith("." + name.rpartition(".")[2]) for target in targets) for name in row["functions"]
+        )
+        assert len([link for link in cells[3].find_all("a") if f" {row['chapter']}." in link.get_text()]) == len(
+            row["stated_in"]
+        )

@@ -1,4 +1,4 @@
-"""No number is typed into the text that a cell should give, and no sentence tells a reader to install the wrong package."""
+"""No number is typed into the text that a cell should give, and nobody is told to install the wrong package."""
 
 from typing import Any
 
@@ -7,7 +7,9 @@ import yaml
 from bookfiles import BOOK, PAGES, texts
 from prose import page_paragraphs, typed_numbers
 
-ALLOWED: dict[str, list[dict[str, Any]]] = yaml.safe_load((BOOK / "typed-numbers.yml").read_text(encoding="utf-8")) or {}
+ALLOWED: dict[str, list[dict[str, Any]]] = (
+    yaml.safe_load((BOOK / "typed-numbers.yml").read_text(encoding="utf-8")) or {}
+)
 
 
 @pytest.mark.parametrize(
@@ -47,7 +49,9 @@ def test_allowed_numbers_have_a_source_and_are_there() -> None:
         for entry in entries:
             assert entry.keys() == {"text", "source"}, f"{page}: {entry}"
             assert entry["source"].strip(), f"{page}: {entry['text']!r} has no source"
-            assert any(entry["text"] in paragraph for paragraph in page_paragraphs(page)), f"{page}: {entry['text']!r} is gone"
+            assert any(entry["text"] in paragraph for paragraph in page_paragraphs(page)), (
+                f"{page}: {entry['text']!r} is gone"
+            )
 
 
 @pytest.mark.parametrize("page", PAGES)

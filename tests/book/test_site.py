@@ -12,10 +12,19 @@ from bs4 import BeautifulSoup, Tag
 
 # Attributes that a browser follows by itself, while it shows a page. An <a href> waits to be clicked.
 LOADS = {
-    "audio": "src", "embed": "src", "iframe": "src", "image": "href", "img": "src", "input": "src", "object": "data", "script": "src",
-    "source": "src", "track": "src", "use": "href", "video": "src",
+    "audio": "src", "embed": "src", "iframe": "src", "image": "href", "img": "src", "input": "src", "object": "data",
+    "script": "src", "source": "src", "track": "src", "use": "href", "video": "src",
 }  # fmt: skip
-LINKS_THAT_LOAD = {"stylesheet", "icon", "preload", "modulepreload", "prefetch", "preconnect", "dns-prefetch", "manifest"}
+LINKS_THAT_LOAD = {
+    "stylesheet",
+    "icon",
+    "preload",
+    "modulepreload",
+    "prefetch",
+    "preconnect",
+    "dns-prefetch",
+    "manifest",
+}
 OTHER_HOST = re.compile(r"^\s*(?:[a-z][a-z0-9+.-]*:)?//", re.IGNORECASE)
 IN_STYLE = re.compile(r"""(?:url\(|@import)\s*['"]?([^'")\s;]+)""")
 IN_SCRIPT = re.compile(
@@ -82,7 +91,9 @@ def test_a_request_to_another_host_is_seen(tag: str) -> None:
 
 
 def test_a_link_to_another_host_is_no_request() -> None:
-    assert not foreign(BeautifulSoup('<a href="https://doi.org/10.3390/e24010135">paper</a><img src="data:," alt="">', "html.parser"))
+    assert not foreign(
+        BeautifulSoup('<a href="https://doi.org/10.3390/e24010135">paper</a><img src="data:," alt="">', "html.parser")
+    )
 
 
 def test_pages_ask_nothing_of_another_host(site: Path) -> None:
@@ -94,7 +105,12 @@ def test_pages_ask_nothing_of_another_host(site: Path) -> None:
 def test_style_sheets_ask_nothing_of_another_host(site: Path) -> None:
     sheets = files(site, ".css")
     assert sheets
-    found = [(path.name, url) for path in sheets for url in IN_STYLE.findall(path.read_text(encoding="utf-8")) if OTHER_HOST.match(url)]
+    found = [
+        (path.name, url)
+        for path in sheets
+        for url in IN_STYLE.findall(path.read_text(encoding="utf-8"))
+        if OTHER_HOST.match(url)
+    ]
     assert not found
 
 
@@ -121,7 +137,9 @@ class TestPage:
         assert "thebe" not in html.lower()
 
     def test_pictures_have_alt_text(self, page: str, site: Path) -> None:
-        without = [str(tag)[:120] for tag in soup(site / f"{page}.html").find_all("img") if not str(tag.get("alt", "")).strip()]
+        without = [
+            str(tag)[:120] for tag in soup(site / f"{page}.html").find_all("img") if not str(tag.get("alt", "")).strip()
+        ]
         assert not without
 
     def test_has_its_own_title_and_language(self, page: str, site: Path) -> None:
@@ -148,7 +166,9 @@ class TestPage:
     def test_shows_no_unresolved_source(self, page: str, site: Path) -> None:
         article = soup(site / f"{page}.html").article
         assert article is not None
-        text = " ".join(tag for tag in article.find_all(string=True) if tag.parent.name not in ("code", "pre", "span", "script"))
+        text = " ".join(
+            tag for tag in article.find_all(string=True) if tag.parent.name not in ("code", "pre", "span", "script")
+        )
         assert not re.findall(r"\{[\w:]+\}`|:::|\[\[|\?\?", text)
 
 
@@ -192,7 +212,9 @@ class TestNumbers:
 
     def test_results_share_one_count(self, page: str, site: Path) -> None:
         html, number = soup(site / f"{page}.html"), notebook(page).metadata["ufs"]["chapter"]
-        shown = [title.get_text().strip() for title in html.select("div.proof > p.admonition-title > span.caption-number")]
+        shown = [
+            title.get_text().strip() for title in html.select("div.proof > p.admonition-title > span.caption-number")
+        ]
         written = [
             block.name.removeprefix("prf:").title()
             for block in directives("\n\n".join(texts(page)))
@@ -214,9 +236,14 @@ class TestNumbers:
     def test_references_show_the_number_of_what_they_lead_to(self, page: str, site: Path) -> None:
         for path in (site / f"{other}.html" for other in PAGES):
             for href, tag in links(path):
-                name = re.fullmatch(r"(Definition|Theorem|Proposition|Lemma|Corollary|Example|Remark) [\dA-Z]+\.\d+", tag.get_text().strip())
+                name = re.fullmatch(
+                    r"(Definition|Theorem|Proposition|Lemma|Corollary|Example|Remark) [\dA-Z]+\.\d+",
+                    tag.get_text().strip(),
+                )
                 if name:
                     target, _, anchor = href.partition("#")
                     place = soup((path.parent / target).resolve() if target else path).find(id=anchor)
                     assert isinstance(place, Tag)
-                    assert place.get_text().strip().startswith(name[0]), f"{tag} leads to {place.get_text().strip()[:40]}"
+                    assert place.get_text().strip().startswith(name[0]), (
+                        f"{tag} leads to {place.get_text().strip()[:40]}"
+                    )

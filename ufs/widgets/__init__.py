@@ -5,6 +5,7 @@ JavaScript function in ``ufs/static/ufs-<name>.js`` that draws them. The same sc
 """
 
 from ufs.widgets.figure import Figure
+from ufs.widgets.simplex import Simplex, simplex
 from ufs.widgets.transport import Transport, transport
 
-__all__ = ["Figure", "Transport", "transport"]
+__all__ = ["Figure", "Simplex", "Transport", "simplex", "transport"]

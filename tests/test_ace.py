@@ -1,0 +1,290 @@
+"""Alternating conditional expectations: the modes of the decomposition, at the promised rate; the noise floor."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from scipy.linalg import subspace_angles
+from scipy.ndimage import uniform_filter1d
+
+from ufs import AceModes, Joint, ace, ace_sweep, dtm, equal_mass_bins, modes, noise_floor
+
+EYES = np.array([[68, 119, 26, 7], [20, 84, 17, 94], [15, 54, 14, 10], [5, 29, 14, 16]])
+
+
+def random_joint(shape: tuple[int, int], seed: int = 0) -> Joint:
+    return Joint.from_counts(np.random.default_rng(seed).gamma(0.5, size=shape) + 1e-3)
+
+
+def samples(joint: Joint, n: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    cells = np.random.default_rng(seed).choice(joint.P.size, n, p=joint.P.ravel())
+    x, y = np.unravel_index(cells, joint.P.shape)
+    return x, y
+
+
+def assert_are_the_modes(found: AceModes, joint: Joint, k: int, atol: float = 1e-8) -> None:
+    exact = modes(joint, k)
+    assert found.converged
+    np.testing.assert_allclose(found.sigma, exact.sigma, atol=1e-12)
+    np.testing.assert_allclose(found.f, exact.f, atol=atol)
+    np.testing.assert_allclose(found.g, exact.g, atol=atol)
+
+
+# ---- the modes -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shape", [(4, 4), (8, 5), (5, 12), (40, 30)])
+@pytest.mark.parametrize("k", [1, 2, 4])
+def test_finds_the_modes(shape: tuple[int, int], k: int) -> None:
+    k = min(k, min(shape) - 1)
+    joint = random_joint(shape, seed=7)
+    assert_are_the_modes(ace(joint, k=k), joint, k)
+
+
+def test_samples_and_their_table_give_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    x, y = samples(random_joint((6, 5)), 3000)
+    found = ace(x, y, k=2)
+    assert found.joint is not None
+    assert_are_the_modes(found, Joint.from_samples(x, y), 2)
+    table = np.histogram2d(x, y, bins=(np.arange(7) - 0.5, np.arange(6) - 0.5))[0]
+    np.testing.assert_array_equal(ace(table, k=2).f, found.f)
+    labels = np.array(list("abcdef"))
+    assert ace(labels[x], y).joint.x_labels == tuple("abcdef")  # type: ignore[union-attr]
+
+
+def test_a_sparse_table_stays_sparse() -> None:
+    joint = random_joint((30, 20), seed=3)
+    sparse = Joint(sp.csr_array(joint.P))
+    assert_are_the_modes(ace(sparse, k=2), joint, 2)
+    f = np.random.default_rng(1).standard_normal((30, 2))
+    for dense_part, sparse_part in zip(ace_sweep(joint, f), ace_sweep(sparse, f), strict=True):
+        np.testing.assert_allclose(sparse_part, dense_part, atol=1e-12)
+
+
+def test_features_are_orthonormal_even_where_sigma_is_zero() -> None:
+    independent = Joint(np.outer([0.5, 0.3, 0.2], [0.6, 0.3, 0.1]))
+    found = ace(independent, k=2)
+    assert found.converged
+    np.testing.assert_allclose(found.sigma, 0, atol=1e-15)
+    for features, p in ((found.f, independent.px), (found.g, independent.py)):
+        np.testing.assert_allclose(p @ features, 0, atol=1e-14)
+        np.testing.assert_allclose(features.T @ (p[:, None] * features), np.eye(2), atol=1e-14)
+
+
+def test_repeated_singular_values_converge_to_their_space() -> None:
+    uniform = np.full(5, 0.2)
+    joint = Joint(0.6 * np.diag(uniform) + 0.4 * np.outer(uniform, uniform))
+    found = ace(joint, k=2)
+    np.testing.assert_allclose(found.sigma, 0.6, atol=1e-12)
+    np.testing.assert_allclose((joint.P.T / joint.py[:, None]) @ found.f, found.sigma * found.g, atol=1e-10)
+
+
+def test_weak_dependence_is_found_to_its_last_digits() -> None:
+    p, q = np.array([0.5, 0.3, 0.2]), np.array([0.6, 0.3, 0.1])
+    base = modes(Joint(np.outer(p, q)))
+    joint = Joint(np.outer(p, q) * (1 + 1e-7 * np.outer(base.f[:, 0], base.g[:, 0])))
+    assert ace(joint).sigma[0] == pytest.approx(1e-7, rel=1e-7)
+
+
+def test_deterministic_dependence() -> None:
+    x = np.arange(-2, 3)
+    np.testing.assert_allclose(ace(x, x**2, k=2).sigma, 1, atol=1e-12)
+
+
+# ---- the rate (thm-ace-rate) -----------------------------------------------------------------------------------------
+
+
+def tangents(joint: Joint, k: int, sweeps: int) -> np.ndarray:
+    root, exact = np.sqrt(joint.px)[:, None], modes(joint, k).f
+    f = np.random.default_rng(5).standard_normal((joint.P.shape[0], k))
+    values = []
+    for _ in range(sweeps):
+        values.append(np.tan(subspace_angles(root * (f - joint.px @ f), root * exact)[0]))
+        f = ace_sweep(joint, f)[0]
+    return np.array(values)
+
+
+@pytest.mark.parametrize("k", [1, 2, 3])
+def test_angle_shrinks_in_every_sweep_by_the_square_of_the_ratio(k: int) -> None:
+    joint = random_joint((9, 7), seed=2)
+    sigma = modes(joint).sigma
+    rate = (sigma[k] / sigma[k - 1]) ** 2
+    tangent = tangents(joint, k, 25)
+    above = tangent[1:] > 1e-9
+    assert np.all((tangent[1:] / tangent[:-1])[above] <= rate * (1 + 1e-6))
+    last = np.flatnonzero(above)[-1]
+    assert tangent[last + 1] / tangent[last] == pytest.approx(rate, rel=0.02)
+
+
+def test_history_shows_the_rate_and_sigma_rises_twice_as_fast() -> None:
+    joint = Joint.from_counts(EYES)
+    sigma = modes(joint).sigma
+    found = ace(joint)
+    rate = (sigma[1] / sigma[0]) ** 2
+    assert found.sweeps == len(found.angle) == len(found.sigma_history)
+    np.testing.assert_allclose(found.angle[3:8] / found.angle[2:7], rate, rtol=1e-3)
+    error = sigma[0] - found.sigma_history[:, 0]
+    assert np.all(error > -1e-15)
+    np.testing.assert_allclose(error[2:4] / error[1:3], rate**2, rtol=0.02)
+
+
+def test_a_sweep_is_two_conditional_expectations() -> None:
+    joint = random_joint((6, 4), seed=9)
+    f = np.random.default_rng(0).standard_normal((6, 1))
+    g = (joint.P.T / joint.py[:, None]) @ (f - joint.px @ f)
+    g /= np.sqrt(joint.py @ g**2)
+    new = (joint.P / joint.px[:, None]) @ g
+    after, half, sigma = ace_sweep(joint, 3 * f + 8)
+    np.testing.assert_allclose(half, g, atol=1e-13)
+    np.testing.assert_allclose(after, new / np.sqrt(joint.px @ new**2), atol=1e-13)
+    centred = f - joint.px @ f
+    assert sigma[0] == pytest.approx((centred.T @ joint.P @ g).item() / np.sqrt((joint.px @ centred**2).item()))
+
+
+def test_centring_keeps_a_constant_out() -> None:
+    joint = random_joint((8, 8), seed=4)
+    found = ace(joint, k=1, start=np.ones((8, 1)) * 1e6 + np.eye(8)[:, :1], tolerance=1e-300, max_sweeps=300)
+    assert abs((joint.px @ found.f).item()) < 1e-13
+    assert_are_the_modes(found, joint, 1)
+
+
+def test_too_few_sweeps_are_reported() -> None:
+    joint = random_joint((9, 7), seed=2)
+    with pytest.warns(RuntimeWarning, match="after 3 sweeps"):
+        found = ace(joint, max_sweeps=3)
+    assert not found.converged
+    assert found.sweeps == 3
+
+
+def test_the_start_is_used() -> None:
+    joint = Joint.from_counts(EYES)
+    assert ace(joint, k=2, start=modes(joint, 2).f).sweeps == 1
+    assert ace(joint, k=2).sweeps > 3
+
+
+# ---- continuous samples ----------------------------------------------------------------------------------------------
+
+
+def gaussian(rho: float, n: int) -> tuple[np.ndarray, np.ndarray]:
+    x, z = np.random.default_rng(11).standard_normal((2, n))
+    return x, rho * x + np.sqrt(1 - rho**2) * z
+
+
+def test_bins() -> None:
+    x, y = gaussian(0.6, 4000)
+    by_mass = ace(x, y, k=2, bins=16)
+    assert_are_the_modes(by_mass, Joint.from_samples(equal_mass_bins(x, 16), equal_mass_bins(y, 16)), 2)
+    np.testing.assert_allclose(by_mass.joint.px, 1 / 16)  # type: ignore[union-attr]
+    assert by_mass.sigma[0] == pytest.approx(0.6, abs=0.05)
+    edges = np.linspace(-2, 2, 9)
+    np.testing.assert_array_equal(ace(x, y, bins=edges).f, ace(np.digitize(x, edges), np.digitize(y, edges)).f)
+    mixed = ace(x, np.where(y > 0, "up", "down"), bins=(8, None))
+    assert mixed.joint is not None
+    assert mixed.joint.P.shape == (8, 2)
+
+
+def test_equal_mass_bins_share_ties() -> None:
+    assert equal_mass_bins([1.0, 1, 1, 2, 3, 4], 3).tolist() == [0, 0, 0, 1, 2, 2]
+    counts = np.bincount(equal_mass_bins(np.random.default_rng(0).standard_normal(1000), 7))
+    assert counts.size == 7
+    assert np.ptp(counts) <= 1
+
+
+def by_symbol(codes: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    """Conditional expectation given a symbol, as a smoother of samples."""
+    indicator = np.eye(codes.max() + 1)[codes]
+    return lambda values: indicator @ ((indicator.T @ values) / indicator.sum(axis=0)[:, None])
+
+
+def test_exact_smoothers_give_what_the_table_gives() -> None:
+    x, y = samples(random_joint((6, 5)), 800)
+    table, smooth = ace(x, y, k=2), ace(x, y, k=2, smoothers=(by_symbol(x), by_symbol(y)))
+    np.testing.assert_allclose(smooth.sigma, table.sigma, atol=1e-12)
+    for name, codes in (("f", x), ("g", y)):
+        of_samples, of_symbols = getattr(smooth, name), getattr(table, name)[codes]
+        signs = np.sign(np.sum(of_samples * of_symbols, axis=0))
+        np.testing.assert_allclose(of_samples, signs * of_symbols, atol=1e-8)
+
+
+def test_running_means_find_the_gaussian_modes() -> None:
+    x, y = gaussian(0.8, 4000)
+
+    def running_mean(t: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+        order, rank = np.argsort(t), np.argsort(np.argsort(t))
+        return lambda values: uniform_filter1d(values[order], 301, axis=0, mode="nearest")[rank]
+
+    found = ace(x, y, k=2, smoothers=(running_mean(x), running_mean(y)))
+    assert found.converged
+    assert found.joint is None
+    np.testing.assert_allclose(found.sigma, [0.8, 0.64], atol=0.05)
+    assert abs(np.corrcoef(found.f[:, 0], x)[0, 1]) > 0.97
+    assert abs(np.corrcoef(found.g[:, 1], y**2)[0, 1]) > 0.85
+
+
+# ---- the noise floor (thm-noise-floor) -------------------------------------------------------------------------------
+
+
+def test_second_moments_under_all_permutations_are_exact() -> None:
+    """The mean over all 720 pairings of six x with six y, none left out."""
+    x, y = np.array([0, 0, 0, 1, 1, 2]), np.array([0, 1, 1, 1, 2, 2])
+    a, b = np.linalg.qr(np.random.default_rng(0).standard_normal((2, 3, 2)))[0]
+    joints = [Joint.from_samples(x, y[list(order)]) for order in itertools.permutations(range(6))]
+    matrices = np.array([dtm(joint) for joint in joints])
+    px, py = joints[0].px, joints[0].py
+    a -= np.outer(np.sqrt(py), np.sqrt(py) @ a)
+    b -= np.outer(np.sqrt(px), np.sqrt(px) @ b)
+    np.testing.assert_allclose(matrices.mean(axis=0), 0, atol=1e-15)
+    assert np.mean(np.sum(matrices**2, axis=(1, 2))) == pytest.approx(2 * 2 / 5, rel=1e-12)
+    entries = np.einsum("yi,nyx,xj->nij", a, matrices, b)
+    second = np.einsum("nij,nkl->ijkl", entries, entries) / len(matrices)
+    np.testing.assert_allclose(second, np.einsum("ik,jl->ijkl", a.T @ a, b.T @ b) / 5, atol=1e-14)
+
+
+@pytest.mark.parametrize("shape", [(4, 4), (20, 6), (27, 27)])
+def test_floor_bounds_the_mean_of_what_independence_shows(shape: tuple[int, int]) -> None:
+    n, rng = 20_000, np.random.default_rng(3)
+    P = np.outer(np.full(shape[0], 1 / shape[0]), np.full(shape[1], 1 / shape[1])).ravel()
+    tables = rng.multinomial(n, P, size=60).reshape(60, *shape)
+    mean = np.mean([modes(Joint.from_counts(table), 1).sigma[0] for table in tables])
+    floor = noise_floor(shape, n)
+    assert floor.shape == (min(shape) - 1,)
+    assert 0.7 * floor[0] < mean < floor[0]
+
+
+# ---- refusals --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: ace(EYES, k=4), r"k must be in 1\.\.3"),
+        (lambda: ace(EYES, k=1.5), "not an integer"),  # type: ignore[arg-type]
+        (lambda: ace([0, 1, 1], [0, 1]), "x has 3 samples and y has 2"),
+        (lambda: ace([0.5, 1.5], [0, 1]), "bin a continuous variable"),
+        (lambda: ace(Joint.from_counts(EYES), [0, 1]), "leave y out"),
+        (lambda: ace(EYES, bins=4), "give x and y"),
+        (lambda: ace(EYES, smoothers=(np.copy, np.copy)), "give x and y"),
+        (lambda: ace(EYES, start=np.ones((3, 1))), r"shape \(3, 1\)"),
+        (lambda: ace(EYES, start=np.ones((4, 1))), "constant or linearly dependent"),
+        (lambda: ace(EYES, k=2, start=np.eye(4)[:, [0, 0]]), "constant or linearly dependent"),
+        (lambda: ace(EYES, start=[[np.nan], [0], [0], [1]]), "not finite"),
+        (lambda: ace(EYES, tolerance=0), "must be positive"),
+        (lambda: ace(EYES, max_sweeps=0), "at least 1"),
+        (lambda: ace([0.1, np.nan, 0.3], [0, 1, 1], bins=(2, None)), "finite"),
+        (lambda: ace([0.1, 0.2, 0.3], [0, 1, 1], bins=([0.2, 0.1], None)), "increasing"),
+        (lambda: ace([0.1, 0.2, 0.3], [0.1, 0.2, 0.3], smoothers=(np.copy, lambda v: v[:2])), "smoother given_y"),
+        (lambda: ace([0.1, 0.2], [0.1, 0.2, 0.3], smoothers=(np.copy, np.copy)), "must be pairs"),
+        (lambda: ace_sweep(Joint.from_counts(EYES), np.ones(4)), r"shape \(4,\)"),
+        (lambda: equal_mass_bins([1.0, 2.0], 3), "2 to 2 bins"),
+        (lambda: equal_mass_bins([1.0, np.inf], 2), "finite"),
+        (lambda: noise_floor((1, 4), 10), "two symbols"),
+        (lambda: noise_floor((4, 4), 0), "needs a sample"),
+    ],
+)
+def test_bad_input_is_refused(call: Callable[[], object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        call()

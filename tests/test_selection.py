@@ -1,0 +1,233 @@
+"""Random attributes and the exponents of features averaged over them, against formulas derived another way."""
+
+import numpy as np
+import pytest
+from scipy.linalg import null_space
+
+import ufs
+from ufs import attribute_exponents, averaged_exponent, captured, largest_eps, random_attribute, rotate
+
+COUNTS = np.array([[68, 119, 26, 7], [20, 84, 17, 94], [15, 54, 14, 10], [5, 29, 14, 16], [9, 20, 31, 12]])
+P0 = np.array([0.4, 0.3, 0.2, 0.1])
+
+
+@pytest.fixture
+def joint() -> ufs.Joint:
+    return ufs.Joint.from_counts(COUNTS)
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(7)
+
+
+def plane_vectors(p0: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
+    """Vectors perpendicular to √p0, one in each row."""
+    basis = null_space(np.sqrt(p0)[None, :])
+    return rng.standard_normal((count, basis.shape[1])) @ basis.T
+
+
+# ---- the ensemble (D8) -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 5])
+def test_rotations_keep_lengths_angles_and_the_root(rng: np.random.Generator, count: int) -> None:
+    phi = plane_vectors(P0, count, rng)
+    turned = rotate(phi, P0, rng, draws=20)
+    assert turned.shape == (20, count, 4)
+    np.testing.assert_allclose(turned @ np.sqrt(P0), 0, atol=1e-13)
+    np.testing.assert_allclose(
+        turned @ np.swapaxes(turned, 1, 2), np.broadcast_to(phi @ phi.T, (20, count, count)), atol=1e-12
+    )
+    assert rotate(phi, P0, rng).shape == phi.shape
+    assert rotate(phi[0], P0, rng).shape == (4,)
+    assert np.ptp(turned[:, 0], axis=0).min() > 0.1
+
+
+def test_rotations_are_uniform_on_the_hyperplane(rng: np.random.Generator) -> None:
+    """Second and fourth moments of a uniform unit vector in R³, along a fixed direction and jointly for a pair."""
+    phi = np.linalg.qr(plane_vectors(P0, 2, rng).T)[0].T
+    turned = rotate(phi, P0, rng, draws=40_000)
+    direction = null_space(np.sqrt(P0)[None, :])[:, 0]
+    first, second = (turned @ direction).T
+    error = 5 / np.sqrt(40_000)
+    assert abs(first.mean()) < error
+    np.testing.assert_allclose(np.mean(first**2), 1 / 3, atol=error)
+    np.testing.assert_allclose(np.mean(first**4), 3 / 15, atol=error)
+    np.testing.assert_allclose(np.mean(first**2 * second**2), 1 / 15, atol=error)
+    np.testing.assert_allclose(
+        turned[:, 0].T @ turned[:, 0] / 40_000, (np.eye(4) - np.sqrt(np.outer(P0, P0))) / 3, atol=error
+    )
+
+
+def test_two_symbols_leave_a_sign(rng: np.random.Generator) -> None:
+    phi = np.array([np.sqrt(0.3), -np.sqrt(0.7)])
+    signs = rotate(phi, [0.7, 0.3], rng, draws=1000) / phi
+    np.testing.assert_allclose(np.abs(signs), 1)
+    assert 400 < np.sum(signs[:, 0] > 0) < 600
+
+
+@pytest.mark.parametrize("values", [2, 3, 4])
+def test_attributes_are_simplices_around_the_marginal(rng: np.random.Generator, values: int) -> None:
+    eps = largest_eps(P0)
+    px_v = random_attribute(P0, eps, rng, values, draws=50)
+    assert px_v.shape == (50, values, 4)
+    assert px_v.min() >= 0
+    np.testing.assert_allclose(px_v.sum(axis=2), 1)
+    np.testing.assert_allclose(px_v.mean(axis=1), np.broadcast_to(P0, (50, 4)))
+    phi = (px_v - P0) / (eps * np.sqrt(P0))
+    gram = values / (values - 1) * np.eye(values) - 1 / (values - 1)
+    np.testing.assert_allclose(phi @ np.swapaxes(phi, 1, 2), np.broadcast_to(gram, (50, values, values)), atol=1e-12)
+    assert random_attribute(P0, eps, rng, values).shape == (values, 4)
+
+
+def test_the_largest_eps_is_sharp(rng: np.random.Generator) -> None:
+    limit = largest_eps(P0)
+    phi = np.sqrt(P0[3]) * np.sqrt(P0) - np.eye(4)[3]
+    phi /= np.linalg.norm(phi)
+    assert (P0 + limit * np.sqrt(P0) * phi).min() == pytest.approx(0, abs=1e-15)
+    assert (P0 + 1.001 * limit * np.sqrt(P0) * phi).min() < 0
+    turned = rotate(phi, P0, rng, draws=20_000)
+    assert (P0 + limit * np.sqrt(P0) * turned).min() >= 0
+
+
+# ---- what features capture (R6) --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("k", [1, 2, 3])
+def test_modes_capture_most(joint: ufs.Joint, rng: np.random.Generator, k: int) -> None:
+    m = ufs.modes(joint)
+    best = np.sum(m.sigma[:k] ** 2)
+    assert captured(m.g[:, :k], joint) == pytest.approx(best, rel=1e-12)
+    assert captured(m.f[:, :k], joint, of="X") == pytest.approx(best, rel=1e-12)
+    others = [captured(rng.standard_normal((4, k)), joint) for _ in range(300)]
+    assert max(others) <= best * (1 + 1e-12)
+    others = [captured(rng.standard_normal((5, k)), joint, of="X") for _ in range(300)]
+    assert max(others) <= best * (1 + 1e-12)
+
+
+def test_captured_is_the_squared_norm_of_conditional_means(joint: ufs.Joint, rng: np.random.Generator) -> None:
+    """With E h = 0 and E h hᵀ = I: ‖ΞᵀB̃‖² = Σ_x P_X(x) ‖E[h(Y) | X = x]‖²."""
+    h = rng.standard_normal((4, 2))
+    h -= joint.py @ h
+    h = np.linalg.solve(np.linalg.cholesky((h * joint.py[:, None]).T @ h), h.T).T
+    means = joint.P @ h / joint.px[:, None]
+    assert captured(h, joint) == pytest.approx(joint.px @ np.sum(means**2, axis=1), rel=1e-12)
+
+
+def test_only_the_span_counts(joint: ufs.Joint, rng: np.random.Generator) -> None:
+    h = rng.standard_normal((4, 2))
+    value = captured(h, joint)
+    affine = h @ np.array([[1e-6, 3.0], [2e-6, -1e5]]) + [7, -1e3]
+    assert captured(affine, joint) == pytest.approx(value, rel=1e-8)
+    assert captured(np.column_stack([h, h[:, 0] - h[:, 1], np.ones(4)]), joint) == pytest.approx(value, rel=1e-10)
+    assert captured(np.full(4, 0.1), joint) == 0
+    assert captured(np.eye(4), joint) == pytest.approx(np.sum(ufs.dtm(joint) ** 2), rel=1e-12)
+
+
+def test_a_sparse_table_gives_the_same(joint: ufs.Joint) -> None:
+    from scipy.sparse import csr_array
+
+    sparse = ufs.Joint(csr_array(joint.P))
+    for of, size in (("Y", 4), ("X", 5)):
+        h = np.arange(size) ** 2.0
+        assert captured(h, sparse, of=of) == pytest.approx(captured(h, joint, of=of), rel=1e-12)
+
+
+# ---- averaged exponents (R6) -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("of", ["Y", "X"])
+def test_the_average_is_that_of_a_simulation(joint: ufs.Joint, rng: np.random.Generator, of: str) -> None:
+    """Local exponents of 40,000 random attributes, and the constant 1 / (|𝒳| - 1) or 1 / (|𝒴| - 1) of their mean."""
+    table = joint if of == "Y" else ufs.Joint(joint.P.T)
+    h = rng.standard_normal((len(table.py), 2))
+    h -= table.py @ h
+    h = np.linalg.solve(np.linalg.cholesky((h * table.py[:, None]).T @ h), h.T).T
+    px_v = random_attribute(table.px, 0.1, rng, values=3, draws=40_000)
+    moved = (px_v[:, 0] - px_v[:, 1]) @ (table.P / table.px[:, None]) @ h  # E[h | V = v] - E[h | V = v']
+    local = np.sum(moved**2, axis=1) / 8
+    expected = averaged_exponent(h, joint, spread=3, eps=0.1, of=of)
+    assert abs(local.mean() - expected) < 5 * local.std() / np.sqrt(40_000)
+    assert local.std() / np.sqrt(40_000) < 0.01 * expected
+
+
+def test_exact_exponents_approach_the_average(joint: ufs.Joint, rng: np.random.Generator) -> None:
+    """Of each attribute the exact exponent differs by order 3; with its mirror image, and so on average, by order 4."""
+    g = ufs.modes(joint).g[:, :2]
+    phi = (random_attribute(joint.px, 0.2, rng, values=3, draws=8) - joint.px) / 0.2
+    to_mean = (joint.P / joint.px[:, None]) @ g
+    eps = np.geomspace(0.03, 0.2, 5)
+    local = np.array([np.sum(((phi[:, 0] - phi[:, 1]) @ to_mean) ** 2, axis=1) for _ in eps]) * eps[:, None] ** 2 / 8
+    plus, minus = (np.array([attribute_exponents(g, joint, joint.px + s * e * phi) for e in eps]) for s in (1, -1))
+    assert np.median([ufs.remainder_order(r, eps) for r in (plus - local).T]) == pytest.approx(3, abs=0.2)
+    assert ufs.remainder_order(((plus + minus) / 2 - local).mean(axis=1), eps) == pytest.approx(4, abs=0.2)
+
+
+def test_the_exponent_stays_within_its_bound(joint: ufs.Joint, rng: np.random.Generator) -> None:
+    """|E_h - local| ≤ 3δ · local, δ = ε σ₁ / √min P_Y ≤ 1/8: uniform in the features and in the attributes."""
+    sigma = ufs.modes(joint).sigma[0]
+    eps = 0.125 * np.sqrt(joint.py.min()) / sigma
+    assert eps <= largest_eps(joint.px)
+    for k in (1, 2, 3):
+        h = rng.standard_normal((4, k))
+        h -= joint.py @ h
+        h = np.linalg.solve(np.linalg.cholesky((h * joint.py[:, None]).T @ h), h.T).T
+        px_v = random_attribute(joint.px, eps, rng, values=3, draws=20)
+        moved = (px_v[:, 0] - px_v[:, 1]) @ (joint.P / joint.px[:, None]) @ h
+        local = np.sum(moved**2, axis=1) / 8
+        exact = attribute_exponents(h, joint, px_v)
+        assert np.all(np.abs(exact - local) <= 3 / 8 * local)
+        assert np.max(np.abs(exact / local - 1)) > 1e-4
+
+
+# ---- refusals --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("p0", "message"),
+    [
+        ([0.5, 0.5, 0.5], r"sums to 1\.5, not 1"),
+        ([1.0, 0.0], r"p0\[1\] = 0\.0: every probability must be positive"),
+        ([1.5, -0.5], r"p0\[1\] = -0\.5"),
+        ([0.5, float("nan")], r"p0\[1\] = nan"),
+        ([1.0], "at least two symbols"),
+        ([[0.5, 0.5]], r"shape \(1, 2\)"),
+    ],
+)
+def test_no_distribution_is_refused(p0: list[float], message: str, rng: np.random.Generator) -> None:
+    for call in (
+        lambda: largest_eps(p0),
+        lambda: random_attribute(p0, 0.1, rng),
+        lambda: rotate(np.zeros(len(p0)), p0, rng),
+    ):
+        with pytest.raises(ValueError, match=message):
+            call()
+
+
+def test_bad_vectors_and_numbers_are_refused(joint: ufs.Joint, rng: np.random.Generator) -> None:
+    with pytest.raises(ValueError, match=r"inner product 1 with the root of p0"):
+        rotate(np.sqrt(P0), P0, rng)
+    with pytest.raises(ValueError, match=r"shape \(3,\): give finite vectors of length 4"):
+        rotate([1, 0, -1], P0, rng)
+    for eps in (0, -0.1, 0.34, float("nan")):
+        with pytest.raises(ValueError, match=r"at most 0\.333333.*symbol 3"):
+            random_attribute(P0, eps, rng)
+    for values in (1, 5, 2.5):
+        with pytest.raises(ValueError, match="room for a simplex of 2 to 4 vectors"):
+            random_attribute(P0, 0.1, rng, values=values)
+    for h in ([1, 2, 3], np.ones((5, 2)), np.ones((4, 1, 1)), [1, 2, 3, float("inf")]):
+        with pytest.raises(ValueError, match="finite value for each of the 4 symbols of Y"):
+            captured(h, joint)
+    with pytest.raises(ValueError, match="5 symbols of X"):
+        captured(np.ones(4), joint, of="X")
+    with pytest.raises(ValueError, match="of = 'Z'"):
+        captured(np.ones(4), joint, of="Z")
+    with pytest.raises(ValueError, match="of = 'Z'"):
+        averaged_exponent(np.ones(4), joint, 4, 0.1, of="Z")
+    for spread, eps in ((-1, 0.1), (float("nan"), 0.1), (4, 0), (4, float("inf"))):
+        with pytest.raises(ValueError, match="ε is positive"):
+            averaged_exponent(np.ones(4), joint, spread, eps)
+    for shape in ((2, 5), (3, 1, 5), (3, 2, 4)):
+        with pytest.raises(ValueError, match=r"must be \(draws, values, 5\)"):
+            attribute_exponents(np.ones(4), joint, np.ones(shape))

@@ -1,0 +1,404 @@
+r"""Alternating conditional expectations: the modes of :math:`P_{XY}` from samples, and the noise that samples bring."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import ArrayLike, NDArray
+
+from ufs.dtm import Modes, _mode_count, _signs, dtm
+from ufs.joint import Joint
+
+__all__ = ["AceModes", "ace", "ace_sweep", "equal_mass_bins", "noise_floor"]
+
+Array: TypeAlias = NDArray[np.float64]
+Map: TypeAlias = Callable[[Array], Array]
+
+ROUNDING = 1e-14  # conditional expectation has norm 1: what moves by less than this has come to rest
+
+
+@dataclass(frozen=True, eq=False)
+class AceModes(Modes):
+    r"""Modes found by :func:`ace`, with the history of the iteration.
+
+    ``sigma``, ``f`` and ``g`` are those of :class:`ufs.Modes`. Where smoothers were given, row t of f and g is the
+    value at sample t, and mean, variance and correlation are the sample's.
+
+    Attributes
+    ----------
+    sigma_history : ndarray, shape (sweeps, k)
+        The singular values as estimated in each sweep.
+    angle : ndarray, shape (sweeps,)
+        Largest principal angle, in radians, between the span of f before and after each sweep.
+    converged : bool
+        Whether the last sweep moved the span by no more than the tolerance.
+    joint : Joint or None
+        The table that was iterated on, whose labels name the rows of f and g; None where smoothers were given.
+    """
+
+    sigma_history: NDArray[np.float64]
+    angle: NDArray[np.float64]
+    converged: bool
+    joint: Joint | None
+
+    @property
+    def sweeps(self) -> int:
+        """How many sweeps were made."""
+        return len(self.angle)
+
+
+def ace(
+    x: Any,
+    y: ArrayLike | None = None,
+    k: int = 1,
+    *,
+    bins: Any = None,
+    smoothers: tuple[Map, Map] | None = None,
+    start: ArrayLike | None = None,
+    tolerance: float = 1e-10,
+    max_sweeps: int = 10_000,
+) -> AceModes:
+    r"""Find the k strongest modes by alternating conditional expectations (R7).
+
+    From k features f of X, each sweep makes :math:`g \leftarrow E[f(X) \mid Y]`, then
+    :math:`f \leftarrow E[g(Y) \mid X]`, both re-centred and re-orthonormalised. It is orthogonal iteration on
+    :math:`\tilde B^{\mathsf T} \tilde B`: the tangent of the largest principal angle between the span of f and that
+    of the first k modes shrinks by :math:`(\sigma_{k+1}/\sigma_k)^2` or more in every sweep.
+
+    Parameters
+    ----------
+    x : array_like, shape (n,), or Joint, or table
+        Samples of X; or, without y, a :class:`ufs.Joint` or a table of counts, shape (\|𝒳\|, \|𝒴\|). Samples are
+        counted once, into a table; no sweep looks at them again.
+    y : array_like, shape (n,), optional
+        Samples of Y, paired with x.
+    k : int
+        How many modes, 1 ≤ k ≤ min(\|𝒳\|, \|𝒴\|) − 1.
+    bins : int, array_like or a pair of them, optional
+        For continuous samples. An integer m asks for m bins of equal mass (:func:`equal_mass_bins`), an array gives
+        increasing inner edges (``numpy.digitize``); a tuple of two is one for x and one for y, where None leaves a
+        discrete side as it is.
+    smoothers : pair of functions, optional
+        For continuous samples: ``(given_x, given_y)``. Each takes the values of k functions at the samples, shape
+        (n, k), and returns their conditional expectations given x (given y) at the samples, same shape. They should
+        be linear; they need not be each other's transpose.
+    start : array_like, shape (\|𝒳\|, k), optional
+        Features from which to start, or of shape (n, k) with smoothers. By default random ones, the same every time.
+    tolerance : float
+        Stop when no feature has left the span of the sweep before by more than this share of its length.
+    max_sweeps : int
+        Stop in any case, with a warning.
+
+    Returns
+    -------
+    AceModes
+        With the sign convention of :func:`ufs.modes`.
+
+    Raises
+    ------
+    ValueError
+        As :class:`ufs.Joint` does for samples and tables; if y, bins and smoothers do not go together; if k is out of
+        range; if start has the wrong shape, is not finite or its columns are linearly dependent after centring; if a
+        smoother returns another shape or values that are not finite; if tolerance or max_sweeps is not positive.
+
+    Warns
+    -----
+    RuntimeWarning
+        If max_sweeps sweeps were not enough.
+
+    Notes
+    -----
+    L. Breiman, J. H. Friedman, "Estimating optimal transformations for multiple regression and correlation", JASA 80
+    (1985) 580-598, has k = 1 for one or more X. :func:`ufs.modes` finds the same modes by a decomposition, without a
+    dependence on the gap between :math:`\sigma_k` and :math:`\sigma_{k+1}`.
+
+    Examples
+    --------
+    >>> found = ace([0, 0, 0, 1, 1, 1, 1, 0], [0, 0, 0, 1, 1, 1, 0, 1])
+    >>> found.sigma.round(12), found.f.round(12).T, found.converged
+    (array([0.5]), array([[ 1., -1.]]), True)
+    >>> table = [[68, 119, 26, 7], [20, 84, 17, 94], [15, 54, 14, 10], [5, 29, 14, 16]]
+    >>> ace(table, k=2).sigma.round(6)
+    array([0.456916, 0.149086])
+    """
+    if not tolerance > 0 or not max_sweeps >= 1:
+        raise ValueError(
+            f"tolerance = {tolerance} and max_sweeps = {max_sweeps}: the first must be positive, the second at least 1"
+        )
+    if smoothers is not None:
+        if y is None or bins is not None:
+            raise ValueError("smoothers work on samples: give x and y, and no bins")
+        return _ace_of_smoothers(x, y, k, smoothers, start, tolerance, max_sweeps)
+    joint = _joint(x, y, bins)
+    k = _mode_count(k, joint.P.shape)
+    root_x, root_y = np.sqrt(joint.px), np.sqrt(joint.py)
+    B = dtm(joint, centered=not sp.issparse(joint.P))  # the sweeps centre; a table that is sparse stays so
+    Q = _orthonormal(root_x, root_x[:, None] * _start(start, joint.P.shape[0], k), "start")
+    found = _iterate(lambda V: B @ V, lambda U: B.T @ U, None, root_x, root_y, Q, tolerance, max_sweeps)
+    return _finish(found, root_x, root_y, joint)
+
+
+def ace_sweep(joint: Joint, f: ArrayLike) -> tuple[Array, Array, Array]:
+    r"""Make one sweep of alternating conditional expectations, re-centred and re-orthonormalised (R7).
+
+    Parameters
+    ----------
+    joint : Joint
+    f : array_like, shape (\|𝒳\|, k)
+        Features of X; their span is what counts.
+
+    Returns
+    -------
+    f : ndarray, shape (\|𝒳\|, k)
+        The features of X after the sweep, with zero mean, unit variance and no correlation.
+    g : ndarray, shape (\|𝒴\|, k)
+        The features of Y halfway.
+    sigma : ndarray, shape (k,)
+        Correlations of the pairs before the second half: the estimates of the singular values.
+
+    Raises
+    ------
+    ValueError
+        If f has the wrong shape, is not finite or its columns are linearly dependent after centring.
+
+    Examples
+    --------
+    >>> f, g, sigma = ace_sweep(Joint([[0.45, 0.05], [0.05, 0.45]]), [[1.0], [0.0]])
+    >>> f.round(12).T, g.round(12).T, sigma.round(12)
+    (array([[ 1., -1.]]), array([[ 1., -1.]]), array([0.8]))
+    """
+    f = np.asarray(f, dtype=float)
+    columns = _mode_count(f.shape[1] if f.ndim == 2 else 1, joint.P.shape)
+    root_x, root_y = np.sqrt(joint.px), np.sqrt(joint.py)
+    B = dtm(joint, centered=not sp.issparse(joint.P))
+    Q = _orthonormal(root_x, root_x[:, None] * _start(f, joint.P.shape[0], columns), "f")
+    V, U, sigma, after, _ = _sweep(lambda V: B @ V, lambda U: B.T @ U, None, root_x, root_y, Q)
+    overlap = (root_x[:, None] * f).T @ V  # each new feature points where the given ones do
+    signs = np.where(overlap[np.abs(overlap).argmax(axis=0), np.arange(columns)] < 0, -1.0, 1.0)
+    turned = np.where(np.sum(after * V, axis=0) < 0, -signs, signs)
+    return turned * after / root_x[:, None], signs * U / root_y[:, None], np.clip(sigma, 0, 1)
+
+
+def equal_mass_bins(values: ArrayLike, m: int) -> NDArray[np.intp]:
+    r"""Put continuous samples into m bins that hold, up to ties, equally many of them.
+
+    Parameters
+    ----------
+    values : array_like, shape (n,)
+    m : int
+        From 2 to n.
+
+    Returns
+    -------
+    ndarray of int, shape (n,)
+        The bin of each sample, 0 for the smallest. Equal values share a bin, so that ties can leave bins empty.
+
+    Raises
+    ------
+    ValueError
+        If the values are not one row of finite numbers, or m is out of range.
+
+    Examples
+    --------
+    >>> equal_mass_bins([0.3, 9.0, 0.1, 2.5], 2)
+    array([0, 1, 0, 1])
+    """
+    values = np.asarray(values, dtype=float)
+    if values.ndim != 1 or not np.isfinite(values).all():
+        raise ValueError("the values to be binned must be one row of finite numbers: drop or fill what is missing")
+    if isinstance(m, bool) or not isinstance(m, int | np.integer) or not 2 <= m <= values.size:
+        raise ValueError(f"m = {m!r}: {values.size} values can be put into 2 to {values.size} bins")
+    edges = np.quantile(values, np.arange(1, m) / m)
+    return np.searchsorted(edges, values, side="left")
+
+
+def noise_floor(shape: tuple[int, int], n: int) -> Array:
+    r"""What chance alone makes of each singular value, for n independent samples of independent X and Y (R7).
+
+    .. math:: \frac{\sqrt{|\mathcal X| - i} + \sqrt{|\mathcal Y| - i}}{\sqrt n}, \qquad i = 1, \dots, K,
+
+    bounds, for n to infinity, the mean of the largest singular value that noise has in the
+    :math:`|\mathcal X| - i` by :math:`|\mathcal Y| - i` directions which are left when i − 1 true modes are taken out.
+
+    Parameters
+    ----------
+    shape : (int, int)
+        \|𝒳\| and \|𝒴\|.
+    n : int
+        Number of samples.
+
+    Returns
+    -------
+    ndarray, shape (K,)
+        Believe mode i if :math:`\hat\sigma_i`, and each one before it, stands clearly above entry i − 1.
+
+    Raises
+    ------
+    ValueError
+        If there are no samples, or fewer than two symbols on a side.
+
+    Examples
+    --------
+    >>> noise_floor((4, 4), 592).round(3)
+    array([0.142, 0.116, 0.082])
+    """
+    if not n >= 1 or min(shape) < 2:
+        raise ValueError(f"shape = {shape}, n = {n}: noise needs a sample, and two symbols of X and of Y at least")
+    left = np.asarray(shape)[:, None] - np.arange(1, min(shape))
+    floor: Array = np.sqrt(left).sum(axis=0) / np.sqrt(n)
+    return floor
+
+
+# ---- input -----------------------------------------------------------------------------------------------------------
+
+
+def _joint(x: Any, y: ArrayLike | None, bins: Any) -> Joint:
+    """The table of the samples, counted once."""
+    if y is None:
+        if bins is not None:
+            raise ValueError("bins are for samples: give x and y, or a table that is counted already")
+        return x if isinstance(x, Joint) else Joint.from_counts(x)
+    if isinstance(x, Joint):
+        raise ValueError("x is a Joint, which holds Y as well: leave y out")
+    for_x, for_y = bins if isinstance(bins, tuple) else (bins, bins)
+    return Joint.from_samples(_binned(x, for_x, "x"), _binned(y, for_y, "y"))
+
+
+def _binned(values: ArrayLike, bins: Any, name: str) -> Any:
+    if bins is None:
+        return values
+    values = np.asarray(values, dtype=float)
+    if values.ndim != 1 or not np.isfinite(values).all():
+        raise ValueError(f"{name} must be one row of finite numbers to be binned: drop or fill what is missing")
+    if np.ndim(bins) == 0:
+        return equal_mass_bins(values, bins)
+    edges = np.asarray(bins, dtype=float)
+    if edges.ndim != 1 or not (np.diff(edges) > 0).all():
+        raise ValueError(f"the bin edges of {name} must be one row of increasing numbers")
+    return np.digitize(values, edges)
+
+
+def _start(start: ArrayLike | None, size: int, k: int) -> Array:
+    if start is None:
+        return np.random.default_rng(0).standard_normal((size, k))
+    features = np.asarray(start, dtype=float)
+    if features.shape != (size, k):
+        raise ValueError(f"the features to start from have shape {features.shape}: give one row for each of the {size} "
+                         f"symbols of X and one column for each of the {k} features")  # fmt: skip
+    if not np.isfinite(features).all():
+        raise ValueError("the features to start from hold a value that is not finite")
+    return features
+
+
+def _orthonormal(root: Array, V: Array, name: str) -> Array:
+    """Re-centred, orthonormal columns with the span of V, which must not lose a dimension."""
+    size = np.linalg.norm(V, axis=0)
+    Q, R = _recentred(root, V / np.where(size > 0, size, 1))
+    if np.linalg.svd(R, compute_uv=False)[-1] <= ROUNDING * len(root):
+        raise ValueError(
+            f"the features in {name} are constant or linearly dependent: after centring they must span k dimensions"
+        )
+    return Q
+
+
+# ---- the iteration ---------------------------------------------------------------------------------------------------
+
+
+def _recentred(root: Array, V: Array) -> tuple[Array, Array]:
+    """Q and R with V = Q R up to a multiple of the root: Q orthonormal and, even where V vanishes, orthogonal to it."""
+    Q, R = np.linalg.qr(np.column_stack([root, V]))
+    return Q[:, 1:], R[1:, 1:]
+
+
+def _sweep(
+    to_y: Map, to_x: Map, cross: Callable[[Array, Array], Array] | None, root_x: Array, root_y: Array, Q: Array
+) -> tuple[Array, Array, Array, Array, Array]:
+    """One sweep from orthonormal Q: pairs (V, U) of correlation s on the present spans, then the next Q and Bᵀ U."""
+    U, R = _recentred(root_y, to_y(Q))
+    left, s, right = np.linalg.svd(R if cross is None else cross(U, Q))
+    U, V = U @ left, Q @ right.T
+    image = to_x(U)
+    return V, U, s, _recentred(root_x, image)[0], image
+
+
+def _iterate(
+    to_y: Map,
+    to_x: Map,
+    cross: Callable[[Array, Array], Array] | None,
+    root_x: Array,
+    root_y: Array,
+    Q: Array,
+    tolerance: float,
+    max_sweeps: int,
+) -> tuple[Array, Array, Array, list[Array], list[float], bool]:
+    """Sweep until the span of Q rests; the last pair of spans, with the history."""
+    sigmas: list[Array] = []
+    angles: list[float] = []
+    for _ in range(max_sweeps):
+        V, U, s, Q, image = _sweep(to_y, to_x, cross, root_x, root_y, Q)
+        image = image - np.outer(root_x, root_x @ image)
+        left_behind = np.linalg.norm(image - V @ (V.T @ image), axis=0)
+        rests = bool(np.all(left_behind <= tolerance * np.linalg.norm(image, axis=0) + ROUNDING))
+        sigmas.append(s)
+        angles.append(float(np.arcsin(min(1.0, float(np.linalg.norm(Q - V @ (V.T @ Q), 2))))))
+        if rests:
+            break
+    return V, U, s, sigmas, angles, rests
+
+
+def _finish(
+    found: tuple[Array, Array, Array, list[Array], list[float], bool], root_x: Array, root_y: Array, joint: Joint | None
+) -> AceModes:
+    V, U, s, sigmas, angles, rests = found
+    if not rests:
+        warnings.warn(
+            f"after {len(angles)} sweeps the features still turn by {angles[-1]:.1e} a sweep: σ_k and σ_k+1 are close; "
+            "ask for another k, allow more sweeps, or use ufs.modes",
+            RuntimeWarning,
+            stacklevel=3,
+        )
+    signs = _signs(V)
+    f, g = signs * V / root_x[:, None], signs * U / root_y[:, None]
+    return AceModes(np.clip(s, 0, 1), f, g, np.array(sigmas), np.array(angles), rests, joint)
+
+
+def _ace_of_smoothers(
+    x: ArrayLike,
+    y: ArrayLike,
+    k: int,
+    smoothers: tuple[Map, Map],
+    start: ArrayLike | None,
+    tolerance: float,
+    max_sweeps: int,
+) -> AceModes:
+    """The same iteration with functions of the samples in place of functions of symbols, each sample of mass 1/n."""
+    n = len(np.asarray(x))
+    if len(np.asarray(y)) != n:
+        raise ValueError(f"x has {n} samples and y has {len(np.asarray(y))}: they must be pairs")
+    k = _mode_count(k, (n, n))
+    given_x, given_y = (_checked(smooth, name) for smooth, name in zip(smoothers, ("given_x", "given_y"), strict=True))
+    root = np.full(n, 1 / np.sqrt(n))
+    if start is None:  # a start has to be a function of x
+        start = given_x(np.random.default_rng(0).standard_normal((n, k)))
+    Q = _orthonormal(root, root[:, None] * _start(start, n, k), "start")
+    found = _iterate(given_y, given_x, lambda U, V: U.T @ V, root, root, Q, tolerance, max_sweeps)
+    return _finish(found, root, root, None)
+
+
+def _checked(smooth: Map, name: str) -> Map:
+    def apply(values: Array) -> Array:
+        result = np.asarray(smooth(values), dtype=float)
+        if result.shape != values.shape or not np.isfinite(result).all():
+            raise ValueError(
+                f"the smoother {name} turned an array of shape {values.shape} into one of shape {result.shape}"
+                f"{'' if np.isfinite(result).all() else ' with values that are not finite'}: it must return one "
+                "finite value for each value it is given"
+            )
+        return result
+
+    return apply
