@@ -11,3 +11,15 @@ PROJECT = Path(__file__).parents[1]
 def project() -> Path:
     """The project's top folder."""
     return PROJECT
+
+
+@pytest.fixture(scope="session")
+def site() -> Path:
+    """The folder of the built pages. The tests of the pages fail where there are none: they are never left out."""
+    from bookfiles import PAGES, SITE  # beside the tests of the book, which alone ask for this
+
+    missing = [page for page in PAGES if not (SITE / f"{page}.html").is_file()]
+    if missing:
+        message = f"The book is not built: {missing[0]} is missing. Run `make book` first, or `make test`, which does."
+        pytest.fail(message, pytrace=False)
+    return SITE

@@ -56,6 +56,24 @@ def test_samples_and_their_table_give_the_same(monkeypatch: pytest.MonkeyPatch) 
     assert ace(labels[x], y).joint.x_labels == tuple("abcdef")  # type: ignore[union-attr]
 
 
+@pytest.mark.parametrize("kind", [np.int8, np.uint8, np.int64, np.uint64, float, str])
+def test_every_kind_of_symbol_is_counted_alike(kind: type) -> None:
+    x, y = samples(random_joint((6, 5)), 500)
+    x, y = 20 * x, 3 * y + 5  # with gaps
+    joint = ace(x.astype(kind), y.astype(kind)).joint
+    expected = Joint.from_samples(x.astype(kind), y.astype(kind))
+    assert joint is not None
+    assert (joint.x_labels, joint.y_labels) == (expected.x_labels, expected.y_labels)
+    np.testing.assert_array_equal(joint.P, expected.P)
+
+
+def test_wide_ranges_of_integers_need_no_wide_table() -> None:
+    x, y = samples(random_joint((4, 3)), 300)
+    found = ace(x * 10**12, y * 10**9 - 5)
+    assert found.joint is not None
+    np.testing.assert_array_equal(found.joint.P, Joint.from_samples(x, y).P)
+
+
 def test_a_sparse_table_stays_sparse() -> None:
     joint = random_joint((30, 20), seed=3)
     sparse = Joint(sp.csr_array(joint.P))
@@ -130,6 +148,18 @@ def test_history_shows_the_rate_and_sigma_rises_twice_as_fast() -> None:
     error = sigma[0] - found.sigma_history[:, 0]
     assert np.all(error > -1e-15)
     np.testing.assert_allclose(error[2:4] / error[1:3], rate**2, rtol=0.02)
+
+
+def test_history_holds_the_angle_of_each_sweep_in_radians() -> None:
+    joint = random_joint((6, 5), seed=1)
+    root = np.sqrt(joint.px)[:, None]
+    f = np.random.default_rng(8).standard_normal((6, 2))
+    with pytest.warns(RuntimeWarning):
+        found = ace(joint, k=2, start=f, max_sweeps=2)
+    for angle in found.angle:
+        after = ace_sweep(joint, f)[0]
+        assert angle == pytest.approx(subspace_angles(root * (f - joint.px @ f), root * after)[0], rel=1e-9)
+        f = after
 
 
 def test_a_sweep_is_two_conditional_expectations() -> None:

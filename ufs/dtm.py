@@ -28,6 +28,8 @@ RESIDUAL = 1e-10  # of a mode, in units of the largest singular value sought
 GRAM_RANGE = 1e-4  # the squares of singular values below this share of the largest have lost too many digits
 ROUNDING = 1e-14  # B has norm 1: singular values below this are its rounding errors
 KRYLOV_ROOM = 40  # basis vectors beyond twice the modes wanted
+KRYLOV_CHECK = 10  # basis vectors between two looks at the residuals
+CHECK_MARGIN = 0.1  # the error allowed in the check that nothing was missed, as a share of the gap below σ_k²
 WIDEST = 16  # vectors from which a run starts
 SPARSE_BLOCK = 2**18  # non-zeros for which a thread is worth its while
 
@@ -296,29 +298,33 @@ def _krylov(
     free = found.shape[0] - found.shape[1]
     room = min(2 * wanted + KRYLOV_ROOM, free)
     width = 1 if room == free else width  # where the basis can fill the space, single steps fill it exactly
-    basis = np.empty((found.shape[0], found.shape[1] + room), order="F")
-    basis[:, :-room] = found
+    old = found.shape[1]
+    basis = np.empty((len(found), old + room), order="F")
+    basis[:, :old] = found
     T = np.zeros((room, room))
     Q, R = _orthonormal(rng.standard_normal((len(found), width)), found, 0.0, rng)
     size = 0
     while True:
-        while size + width <= room:
-            size += width
-            known = basis[:, : size - room] if size < room else basis
-            known[:, -width:] = Q
-            W = gram(Q)
-            overlap = known.T @ W
-            T[:size, size - width : size] = overlap[-size:]
-            T[size - width : size, :size] = overlap[-size:].T
-            Q, R = _orthonormal(W - known @ overlap, known, ROUNDING * np.abs(overlap).max(), rng)
-        values, Y = (array[..., ::-1] for array in np.linalg.eigh(T[:size, :size]))
-        ritz = known[:, -size:] @ Y[:, : wanted + (room - wanted) // 2]
-        error = np.linalg.norm(R @ Y[-width:, :wanted], axis=0)
-        if size == free or _settled(values[:wanted], error, floor):
-            return ritz[:, :wanted]
-        size = ritz.shape[1]
-        basis[:, -room : size - room] = ritz
-        T[:] = np.diag(np.append(values[:size], np.zeros(room - size)))
+        size += width
+        known = basis[:, : old + size]
+        known[:, -width:] = Q
+        W = gram(Q)
+        overlap = known.T @ W
+        T[:size, size - width : size] = overlap[old:]
+        T[size - width : size, :size] = overlap[old:].T
+        Q, R = _orthonormal(W - known @ overlap, known, ROUNDING * np.abs(overlap).max(), rng)
+        full = size + width > room
+        if full or (size >= max(wanted, 2 * KRYLOV_CHECK) and size % KRYLOV_CHECK < width):
+            values, Y = (array[..., ::-1] for array in np.linalg.eigh(T[:size, :size]))
+            error = np.linalg.norm(R @ Y[-width:, :wanted], axis=0)
+            if size == free or _settled(values[:wanted], error, floor):
+                vectors: Array = known[:, old:] @ Y[:, :wanted]
+                return vectors
+        if full:
+            kept = wanted + (room - wanted) // 2
+            basis[:, old : old + kept] = known[:, old:] @ Y[:, :kept]
+            T[:] = np.diag(np.append(values[:kept], np.zeros(room - kept)))
+            size = kept
 
 
 def _orthonormal(W: Array, known: Array, noise: float, rng: np.random.Generator) -> tuple[Array, Array]:
@@ -336,8 +342,9 @@ def _orthonormal(W: Array, known: Array, noise: float, rng: np.random.Generator)
 def _qr(W: Array) -> tuple[Array, Array]:
     """QR decomposition; a single column, the usual case, without LAPACK's detour."""
     if W.shape[1] > 1:
-        return np.linalg.qr(W)
-    norm = np.linalg.norm(W)
+        Q, R = np.linalg.qr(W)
+        return Q, R
+    norm = float(np.linalg.norm(W))
     return W / (norm or 1.0), np.array([[norm]])
 
 
@@ -345,7 +352,8 @@ def _settled(values: Array, error: Array, floor: float) -> bool:
     """Whether each Ritz pair is accurate, or too small to matter: for its Gram matrix, or beside the modes found."""
     s = np.sqrt(np.maximum(values, 0))
     accurate = error <= RESIDUAL * s[0] * s
-    return bool(np.all(accurate | (s <= max(GRAM_RANGE * s[0], ROUNDING)) | (values + error <= floor**2)))
+    beside = error <= CHECK_MARGIN * (floor**2 - values)
+    return bool(np.all(accurate | (s <= max(GRAM_RANGE * s[0], ROUNDING)) | beside))
 
 
 def _triples(BV: Array, V: Array, U: Array) -> Triples:

@@ -8,8 +8,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import brentq, minimize
-from scipy.special import expit
-from scipy.stats import beta
+from scipy.special import betaincinv, expit
 
 from ufs.local import kl_divergence
 
@@ -359,8 +358,8 @@ def simulate_error(
         under_q = int(rng.binomial(trials, 0.5))
         wrong[i] = _mistakes(score, p, int(size), trials - under_q, rng) + _mistakes(-score, q, int(size), under_q, rng)
     tail = (1 - confidence) / 2
-    low = np.where(wrong == 0, 0.0, beta.ppf(tail, wrong, trials - wrong + 1))
-    high = np.where(wrong == trials, 1.0, beta.ppf(1 - tail, wrong + 1, trials - wrong))
+    low = np.where(wrong == 0, 0.0, betaincinv(wrong, trials - wrong + 1, tail))
+    high = np.where(wrong == trials, 1.0, betaincinv(wrong + 1, trials - wrong, 1 - tail))
     return SimulatedError(sizes.astype(np.int64), wrong / trials, low, high, trials)
 
 

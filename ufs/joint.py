@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import kl_div, rel_entr
+from scipy.special import kl_div
 
 __all__ = ["Joint"]
 
@@ -175,7 +175,9 @@ class Joint:
         """
         if sp.issparse(self.P):
             cells = self.P.tocoo()
-            return float(rel_entr(cells.data, self.px[cells.row] * self.py[cells.col]).sum())
+            product = self.px[cells.row] * self.py[cells.col]
+            elsewhere = max(0.0, 1 - float(product.sum()))  # what P_X P_Y puts on the cells that are not stored
+            return float(kl_div(cells.data, product).sum()) + elsewhere
         return float(kl_div(self.P, np.outer(self.px, self.py)).sum())
 
 
@@ -225,8 +227,8 @@ def _check_marginal(marginal: NDArray[np.float64], name: str, labels: Sequence[A
     empty = np.flatnonzero(marginal == 0)
     if empty.size:
         raise ValueError(
-            f"{kind} {empty[0]} ({name} = {labels[empty[0]]!r}) has no mass ({empty.size} such {kind}"
-            f"{'s' if empty.size > 1 else ''}): drop it, for a conditional distribution given it does not exist"
+            f"{kind} {empty[0]} ({name} = {labels[empty[0]]!r}) has no mass: drop every empty "
+            f"{kind} ({empty.size} in all), for no conditional distribution given such a symbol exists"
         )
 
 

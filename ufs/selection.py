@@ -91,8 +91,8 @@ def rotate(phi: ArrayLike, p0: ArrayLike, rng: np.random.Generator, draws: int |
     family = np.atleast_2d(np.asarray(phi, dtype=float))
     if family.ndim != 2 or family.shape[1] != p.size or not np.isfinite(family).all():
         raise ValueError(f"phi has shape {np.shape(phi)}: give finite vectors of length {p.size}, one in each row")
-    worst = np.abs(family @ np.sqrt(p)).max()
-    if worst > TOLERANCE * max(1.0, np.linalg.norm(family)):
+    worst = float(np.abs(family @ np.sqrt(p)).max())
+    if worst > TOLERANCE * max(1.0, float(np.linalg.norm(family))):
         raise ValueError(
             f"phi has inner product {worst:.3g} with the root of p0: an information vector has none; subtract its "
             "projection, or make it from a distribution with information_vector"

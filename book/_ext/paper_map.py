@@ -15,7 +15,7 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
 DATA = Path(__file__).parents[1] / "paper-map.yml"
-HEADER = ("Label", "Statement", "Chapter", "Stated in", "Function", "Test")
+HEADER = ("Label", "Statement", "Chapter", "Stated in", "Function", "Test", "Measured")
 
 
 def load(path: Path = DATA) -> dict[str, Any]:
@@ -37,7 +37,7 @@ def cells(row: dict[str, Any], chapters: dict[int, dict[str, str | None]]) -> tu
     chapter = chapters[row["chapter"]]
     title = f"{row['chapter']}. {chapter['title']}"
     if row["status"] != "done":
-        return row["label"], row["title"], title, "not yet written", "", ""
+        return row["label"], row["title"], title, "not yet written", "", "", ""
     return (
         row["label"],
         row["title"],
@@ -45,15 +45,18 @@ def cells(row: dict[str, Any], chapters: dict[int, dict[str, str | None]]) -> tu
         ", ".join(f"{{prf:ref}}`{label}`" for label in row["stated_in"]),
         ", ".join(map(function_link, row["functions"])),
         ", ".join(f"`{test}`" for test in row["tests"]),
+        row.get("measured", ""),
     )
 
 
 class PaperMap(SphinxDirective):
     def run(self) -> list[nodes.Node]:
         self.env.note_dependency(str(DATA))
-        lines = ["| " + " | ".join(HEADER) + " |", "|" + "---|" * len(HEADER)]
         data = load()
-        lines += ["| " + " | ".join(cells(row, data["chapters"])) + " |" for row in data["rows"]]
+        table = [HEADER, *(cells(row, data["chapters"]) for row in data["rows"])]
+        columns = [column for column in zip(*table, strict=True) if any(column[1:])]
+        lines = ["| " + " | ".join(row) + " |" for row in zip(*columns, strict=True)]
+        lines.insert(1, "|" + "---|" * len(columns))
         container = nodes.container(classes=["ufs-paper-map"])
         self.state.nested_parse(StringList(lines, source=str(DATA)), self.content_offset, container)
         return [container]

@@ -32,10 +32,10 @@ def test_every_statement_has_one_row() -> None:
 
 def test_rows_are_whole() -> None:
     for row in ROWS:
-        keys = {"label", "title", "chapter", "status"} | (
-            {"stated_in", "functions", "tests"} if row["status"] == "done" else set()
-        )
-        assert row.keys() == keys, row
+        keys = {"label", "title", "chapter", "status"}
+        if row["status"] == "done":
+            keys |= {"stated_in", "functions", "tests"}
+        assert keys <= row.keys() <= keys | ({"measured"} if row["status"] == "done" else set()), row
         assert row["status"] in ("done", "not yet written")
         assert row["chapter"] in MAP["chapters"]
         assert row["title"].strip()

@@ -26,7 +26,7 @@ LINKS_THAT_LOAD = {
     "manifest",
 }
 OTHER_HOST = re.compile(r"^\s*(?:[a-z][a-z0-9+.-]*:)?//", re.IGNORECASE)
-IN_STYLE = re.compile(r"""(?:url\(|@import)\s*['"]?([^'")\s;]+)""")
+IN_STYLE = re.compile(r"""(?:url\(|@import\s(?!\s*url))\s*['"]?([^'")\s;]+)""")
 IN_SCRIPT = re.compile(
     r"""(?:fetch|import|importScripts|XMLHttpRequest|Worker|EventSource|WebSocket|\.src\s*=|\.open|requirejs?)\W{1,12}['"`]((?:https?|wss?):)?//"""
 )
@@ -82,6 +82,7 @@ def foreign(html: BeautifulSoup) -> list[str]:
         '<img srcset="a.png 1x, https://example.org/b.png 2x" alt="">',
         '<iframe src="https://example.org/"></iframe>',
         '<style>@import "https://example.org/a.css";</style>',
+        "<style>@import url(https://example.org/a.css);</style>",
         '<p style="background: url(https://example.org/a.png)"></p>',
         '<svg><image xlink:href="https://example.org/a.png"/></svg>',
     ],
@@ -178,7 +179,7 @@ def test_titles_tell_pages_apart(site: Path) -> None:
 
 
 def links(path: Path) -> Iterator[tuple[str, Tag]]:
-    for tag in soup(path).find_all("a", href=True):
+    for tag in soup(path).select("a[href], link[rel=next], link[rel=prev]"):
         href = str(tag["href"])
         if not urlsplit(href).scheme and not OTHER_HOST.match(href):
             yield href, tag

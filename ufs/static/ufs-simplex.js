@@ -94,7 +94,7 @@ ufsFigures.register("simplex", (root, /** @type {Simplex} */ data, store) => {
     cornerName(1, "end", left0 + SIDE + 18, base + 17),
     cornerName(2, "middle", WIDTH / 2, base - height - 8),
     dotAt(toScreen(p0)),
-    symbol("P₀", toScreen(p0), [-20, 14]),
+    symbol("P₀", toScreen(p0), [8, 5]),
   );
 
   function cornerName(z, anchor, x, y) {
@@ -146,7 +146,7 @@ ufsFigures.register("simplex", (root, /** @type {Simplex} */ data, store) => {
     svg("polygon", { class: "ufs-axis", points: path(corners.map((p) => toPlane(vector(p)))), fill: "none" }),
     svg("circle", { class: "ufs-unit", cx: middle[0], cy: middle[1], r: UNIT }),
     dotAt(middle),
-    symbol("P₀", middle, [-20, 14]),
+    symbol("0", middle, [9, 5]),
   );
   const gap = svg("line", { class: "ufs-shrink" });
   const arrows = SYMBOLS.map((_, i) => svg("line", { class: "ufs-vector", style: DASHES[i] }));

@@ -5,7 +5,9 @@ JavaScript function in ``ufs/static/ufs-<name>.js`` that draws them. The same sc
 """
 
 from ufs.widgets.figure import Figure
+from ufs.widgets.mismatch import Mismatch, mismatch
+from ufs.widgets.selection import Selection, selection
 from ufs.widgets.simplex import Simplex, simplex
 from ufs.widgets.transport import Transport, transport
 
-__all__ = ["Figure", "Simplex", "Transport", "simplex", "transport"]
+__all__ = ["Figure", "Mismatch", "Selection", "Simplex", "Transport", "mismatch", "selection", "simplex", "transport"]

@@ -1,0 +1,337 @@
+"""The DTM and its modes: every closed form, every path of the solver, and the guarantees of the docstrings."""
+
+import itertools
+import sys
+import tracemalloc
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from scipy.stats import binom, poisson
+
+from ufs import Joint, Modes, dtm, maximal_correlation, modes
+
+HAIR_EYE = [[68, 20, 15, 5], [119, 84, 54, 29], [26, 17, 14, 14], [7, 94, 10, 16]]
+SMOKE = [[4, 2, 3, 2], [4, 3, 7, 4], [25, 10, 12, 4], [18, 24, 33, 13], [10, 6, 7, 2]]
+solver = sys.modules["ufs.dtm"]  # the attribute `ufs.dtm` is the function
+
+
+def as_sparse(joint: Joint) -> Joint:
+    return Joint(sp.csr_array(joint.P))
+
+
+def krylov_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Send tables of every size, and every k, to the Krylov method."""
+    monkeypatch.setattr(solver, "_full_is_best", lambda joint, k: False)
+
+
+def assert_modes(joint: Joint, m: Modes, sigma=None, tolerance=1e-10) -> None:
+    """Everything that D7 says of modes, and that they are the given ones."""
+    k, eye = len(m.sigma), np.eye(len(m.sigma))
+    assert m.f.shape == (len(joint.px), k)
+    assert m.g.shape == (len(joint.py), k)
+    assert np.all((m.sigma >= 0) & (m.sigma <= 1))
+    assert np.all(np.diff(m.sigma) <= 1e-15)
+    for marginal, features in ((joint.px, m.f), (joint.py, m.g)):
+        np.testing.assert_allclose(marginal @ features, 0, atol=tolerance)
+        np.testing.assert_allclose((features * marginal[:, None]).T @ features, eye, atol=tolerance)
+    # E[f_i | Y] = sigma_i g_i and E[g_i | X] = sigma_i f_i, in the norms of P_Y and P_X: the two residuals
+    root_x, root_y = np.sqrt(joint.px)[:, None], np.sqrt(joint.py)[:, None]
+    assert np.linalg.norm(joint.P.T @ m.f / root_y - root_y * m.g * m.sigma, axis=0).max(initial=0) < tolerance
+    assert np.linalg.norm(joint.P @ m.g / root_x - root_x * m.f * m.sigma, axis=0).max(initial=0) < tolerance
+    if sigma is not None:
+        np.testing.assert_allclose(m.sigma, sigma, atol=tolerance, rtol=0)
+
+
+def channel(px, rows) -> Joint:
+    return Joint(np.asarray(px)[:, None] * np.asarray(rows))
+
+
+def random_marginal(n: int, seed: int) -> np.ndarray:
+    return np.random.default_rng(seed).dirichlet(np.full(n, 5.0))
+
+
+def with_spectrum(sigma, nx: int, ny: int, seed: int = 0) -> Joint:
+    """A joint distribution with uniform marginals and chosen singular values."""
+    rng = np.random.default_rng(seed)
+    psi = [np.linalg.qr(np.c_[np.ones(n), rng.uniform(-1, 1, (n, len(sigma)))])[0][:, 1:] for n in (nx, ny)]
+    return Joint((1 + np.sqrt(nx * ny) * (psi[0] * sigma) @ psi[1].T) / (nx * ny))
+
+
+def copy_or_resample(a: float, px: np.ndarray) -> Joint:
+    return Joint(a * np.diag(px) + (1 - a) * np.outer(px, px))
+
+
+def mary(m: int, p: float) -> Joint:
+    return channel(np.full(m, 1 / m), np.full((m, m), p / (m - 1)) + (1 - p - p / (m - 1)) * np.eye(m))
+
+
+def bsc(p: float, q: float) -> tuple[Joint, list[float]]:
+    r = q * (1 - p) + (1 - q) * p
+    return channel([1 - q, q], [[1 - p, p], [p, 1 - p]]), [abs(1 - 2 * p) * np.sqrt(q * (1 - q) / (r * (1 - r)))]
+
+
+def erasure(px: np.ndarray, e: float) -> Joint:
+    return channel(px, np.c_[(1 - e) * np.eye(len(px)), np.full(len(px), e)])
+
+
+def z_channel(q: float, z: float) -> tuple[Joint, list[float]]:
+    return channel([1 - q, q], [[1, 0], [z, 1 - z]]), [np.sqrt((1 - q) * (1 - z) / (1 - q * (1 - z)))]
+
+
+def product(factor: Joint, sigma, n: int) -> tuple[Joint, np.ndarray]:
+    P = factor.P
+    for _ in range(n - 1):
+        P = np.kron(P, factor.P)
+    products = [np.prod(combination) for combination in itertools.product([1.0, *sigma], repeat=n)]
+    products.remove(1.0)
+    return Joint(P), np.sort(products)[::-1]
+
+
+CLOSED_FORMS = {
+    "doubly symmetric binary": (channel([0.5, 0.5], [[0.9, 0.1], [0.1, 0.9]]), [0.8]),
+    "doubly symmetric binary, p > 1/2": (channel([0.5, 0.5], [[0.2, 0.8], [0.8, 0.2]]), [0.6]),
+    "BSC with Bernoulli input": bsc(0.1, 0.3),
+    "erasure": (erasure(random_marginal(6, 0), 0.4), [np.sqrt(0.6)] * 5),
+    "M-ary symmetric": (mary(7, 0.2), [abs(1 - 7 * 0.2 / 6)] * 6),
+    "M-ary symmetric, negative": (mary(3, 0.9), [abs(1 - 3 * 0.9 / 2)] * 2),
+    "Z-channel": z_channel(0.3, 0.2),
+    "copy or resample": (copy_or_resample(0.3, random_marginal(300, 1)), [0.3] * 299),
+    "product": product(mary(3, 0.3), [abs(1 - 3 * 0.3 / 2)] * 2, 3),
+    "product of unequal factor": product(*bsc(0.05, 0.2), 5),
+    "function": (channel(random_marginal(9, 2), np.eye(4)[np.arange(9) % 4]), [1.0] * 3),
+    "independence": (Joint(np.outer(random_marginal(8, 3), random_marginal(5, 4))), [0.0] * 4),
+    "hair and eyes": (
+        Joint.from_counts(HAIR_EYE),
+        [0.456916460254126, 0.1490859301677244, 0.05097488817253516],
+    ),
+    "smoke": (Joint.from_counts(SMOKE), [0.2734211145572992, 0.1000858656965546, 0.02033652083951985]),
+}
+
+
+@pytest.mark.parametrize("path", ["full", "krylov", "sparse", "sparse krylov", "transposed krylov"])
+@pytest.mark.parametrize("name", CLOSED_FORMS)
+def test_closed_form(name, path, monkeypatch):
+    joint, sigma = CLOSED_FORMS[name]
+    if "transposed" in path:
+        joint = Joint(joint.P.T.copy())
+    if "sparse" in path:
+        joint = as_sparse(joint)
+    if "krylov" in path:
+        krylov_only(monkeypatch)
+    assert_modes(joint, modes(joint), sigma)
+    if len(sigma) > 2:
+        assert_modes(joint, modes(joint, 2), sigma[:2])
+    assert maximal_correlation(joint) == pytest.approx(sigma[0], abs=1e-10)
+
+
+def test_bivariate_gaussian():
+    """The k-th mode of a Gaussian pair is Hermite's k-th polynomial, with singular value |rho|^k (Mehler's formula)."""
+    rho, grid = -0.6, np.linspace(-8, 8, 161)
+    x, y = np.meshgrid(grid, grid, indexing="ij")
+    density = np.exp(-(x**2 - 2 * rho * x * y + y**2) / (2 * (1 - rho**2)))
+    joint = Joint(density / density.sum())
+    m = modes(joint, 4)
+    assert_modes(joint, m, np.abs(rho) ** np.arange(1, 5))
+    hermite = np.polynomial.hermite_e.hermevander(grid, 4)[:, 1:] / np.sqrt([1, 2, 6, 24])
+    np.testing.assert_allclose(np.abs(joint.px @ (m.f * hermite)), 1, atol=1e-10)
+
+
+def test_poisson_thinning():
+    """Y keeps each of a Poisson number of points with probability s: singular values s^(k/2)."""
+    s, n = 0.5, np.arange(60)
+    P = poisson.pmf(n, 4.0)[:, None] * binom.pmf(n[None, :], n[:, None], s)
+    P = P[:45, :35]
+    joint = Joint(P / P.sum())
+    np.testing.assert_allclose(modes(joint, 4).sigma, s ** (np.arange(1, 5) / 2), atol=1e-10)
+
+
+def test_modes_rebuild_the_joint():
+    joint = Joint.from_counts(HAIR_EYE)
+    m = modes(joint)
+    np.testing.assert_allclose(np.outer(joint.px, joint.py) * (1 + (m.f * m.sigma) @ m.g.T), joint.P, atol=1e-15)
+
+
+LARGE = {
+    "flat": np.linspace(2e-4, 1e-4, 300),
+    "double within": np.r_[0.03, 0.02, 0.02, 0.01 / np.arange(1, 10)],
+    "3 copies": np.r_[0.03, [0.02] * 3, 0.01, 0.005, [0.0025] * 3],
+    "20 copies first": np.r_[[0.01] * 20, 0.008, 0.006, 0.004, 0.002],
+    "20 copies last": np.r_[0.012, 0.011, [0.01] * 20],
+    "close": 0.02 - np.array([0, 1e-3, 1e-3 + 1e-6, 1e-3 + 2e-6, 1e-3 + 2e-6 + 1e-9, 0.01]),
+    "many orders": np.array([0.1, 1e-3, 1e-5, 1e-7, 1e-9]),
+    "tiny": np.array([1e-8, 1e-9, 1e-9]),
+}
+
+
+@pytest.mark.parametrize("kind", ["dense", "sparse"])
+@pytest.mark.parametrize("shape", [(460, 380), (380, 460)])
+@pytest.mark.parametrize("name", LARGE)
+def test_spectrum(name, shape, kind):
+    """Large enough for the Krylov method by its own choice; with null modes wanted where the rank is below k."""
+    sigma = LARGE[name]
+    joint = with_spectrum(sigma, *shape)
+    joint = as_sparse(joint) if kind == "sparse" else joint
+    for k in (1, 4, 10, 24):
+        expected = np.r_[sigma, np.zeros(k)][:k]
+        assert_modes(joint, modes(joint, k), expected, tolerance=1e-12)
+
+
+@pytest.mark.parametrize("k", [1, 7, 30])
+@pytest.mark.parametrize("kind", ["dense", "sparse"])
+def test_copy_or_resample_large(k, kind):
+    joint = copy_or_resample(0.3, random_marginal(450, 5))
+    joint = as_sparse(joint) if kind == "sparse" else joint
+    assert_modes(joint, modes(joint, k), [0.3] * k, tolerance=1e-12)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_copies_in_a_flat_spectrum(seed):
+    """A missed copy would hide among the neighbours: the k-th value is within a percent of it."""
+    rng = np.random.default_rng(seed)
+    sigma = np.sort(np.linalg.svd(rng.standard_normal((420, 370)) / 2e4, compute_uv=False))[::-1]
+    first = rng.integers(1, 9)
+    sigma[first : first + 3] = sigma[first]
+    joint = with_spectrum(sigma, 420, 371)
+    assert_modes(joint, modes(joint, 10), sigma[:10], tolerance=1e-12)
+
+
+def test_every_copy_is_found(monkeypatch):
+    """Without the check that follows, one run from one vector is not enough: this is what the check is for."""
+    blocks = [np.random.default_rng(seed).poisson(3, (40, 30)) + 1.0 for seed in range(20)]
+    joint = Joint.from_counts(sp.csr_array(sp.block_diag(blocks)))
+    m = modes(joint, 25)
+    assert np.count_nonzero(m.sigma > 1 - 1e-12) == 19
+    assert_modes(joint, m, np.linalg.svd(dtm(Joint(joint.P.toarray())), compute_uv=False)[:25])
+    for k in (1, 2, 10, 19):
+        assert_modes(joint, modes(joint, k), np.ones(k))
+    runs = []
+    krylov = solver._krylov
+    monkeypatch.setattr(solver, "_krylov", lambda *arguments: runs.append(arguments[3]) or krylov(*arguments))
+    modes(joint, 19)
+    assert max(runs) > 1, "the first run found all copies: the test no longer tests the check"
+
+
+def test_null_vectors_are_orthogonal_to_the_roots():
+    """Y independent of X: every vector is a null vector, and a plain SVD returns some along the root of P_X."""
+    joint = Joint(np.outer(random_marginal(700, 6), random_marginal(400, 7)))
+    for table in (joint, as_sparse(joint)):
+        assert_modes(table, modes(table, 5), np.zeros(5))
+
+
+@pytest.mark.parametrize("kind", ["dense", "sparse"])
+@pytest.mark.parametrize("shape", [(1, 5), (5, 1), (1, 1)])
+def test_no_modes(shape, kind):
+    P = np.full(shape, 1 / np.prod(shape))
+    joint = Joint(sp.csr_array(P) if kind == "sparse" else P)
+    m = modes(joint)
+    assert (m.sigma.shape, m.f.shape, m.g.shape) == ((0,), (shape[0], 0), (shape[1], 0))
+    assert maximal_correlation(joint) == 0
+    with pytest.raises(ValueError, match="has 0 modes"):
+        modes(joint, 1)
+
+
+@pytest.mark.parametrize("k", [0, -1, 4, 100])
+def test_k_out_of_range(k):
+    with pytest.raises(ValueError, match=rf"k = {k}: a table of shape \(4, 4\) has 3 modes, so k must be in 1\.\.3"):
+        modes(Joint.from_counts(HAIR_EYE), k)
+
+
+@pytest.mark.parametrize("k", [1.0, 2.5, "2", [1]])
+def test_k_not_an_integer(k):
+    with pytest.raises(ValueError, match="is not an integer"):
+        modes(Joint.from_counts(HAIR_EYE), k)
+
+
+def test_numpy_integer_k():
+    assert len(modes(Joint.from_counts(HAIR_EYE), np.int32(2)).sigma) == 2
+
+
+@pytest.mark.parametrize("shape", [(900, 500), (500, 900), (100_000, 3), (3, 100_000)])
+def test_sparse_equals_dense(shape):
+    rng = np.random.default_rng(8)
+    counts = sp.random_array(shape, density=min(1.0, 12 / min(shape)), rng=rng, format="coo")
+    counts = sp.csr_array(counts + sp.coo_array((np.ones(max(shape)), [np.arange(max(shape)) % n for n in shape])))
+    joint = Joint.from_counts(counts)
+    k = min(12, min(shape) - 1)
+    m, reference = modes(joint, k), modes(Joint(joint.P.toarray()), k)
+    assert_modes(joint, m, reference.sigma, tolerance=1e-10)
+    distinct = np.flatnonzero(np.diff(reference.sigma, append=0) < -1e-5)
+    np.testing.assert_allclose(m.f[:, distinct], reference.f[:, distinct], atol=1e-4)
+
+
+def clusters(shape, count: int, samples: int, seed: int = 0) -> Joint:
+    """Sparse counts of pairs whose clusters agree more often than not."""
+    rng = np.random.default_rng(seed)
+    x = np.r_[np.arange(shape[0]), rng.integers(shape[0], size=samples)]
+    y = rng.integers(shape[1] // count, size=len(x)) * count
+    y += np.where(
+        rng.random(len(x)) < np.linspace(0.4, 0.9, count)[x % count], x % count, rng.integers(count, size=len(x))
+    )
+    y[: shape[1]] = np.arange(shape[1])
+    return Joint.from_counts(sp.csr_array((np.ones(len(x)), (x, y)), shape=shape))
+
+
+@pytest.mark.parametrize("shape", [(200_000, 100_000), (150_000, 150_000)])
+def test_sparse_is_never_made_dense(shape):
+    """A dense copy would take 160 GB; what is taken is a few times the table, the basis and the answer."""
+    joint, k = clusters(shape, 8, 800_000), 6
+    stored = joint.P.data.nbytes + joint.P.indices.nbytes + joint.P.indptr.nbytes
+    vectors = 8 * (min(shape) * (2 * k + 3 * solver.KRYLOV_ROOM) + 6 * k * sum(shape))
+    tracemalloc.start()
+    m = modes(joint, k)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2 * stored + vectors
+    assert m.sigma[-1] > 0.3
+    assert_modes(joint, m)
+
+
+def test_answer_as_large_as_the_table_is_made_dense(monkeypatch):
+    """The one exception: 400 modes of 420 are a dense answer, and a full decomposition is exact for all of them."""
+    joint = clusters((2000, 420), 5, 30_000)
+    monkeypatch.setattr(solver, "_top_modes", None)
+    m = modes(joint, 419)
+    assert_modes(joint, m, np.linalg.svd(dtm(Joint(joint.P.toarray())), compute_uv=False)[:419])
+
+
+@pytest.mark.parametrize("kind", ["dense", "sparse"])
+def test_deterministic(kind):
+    joint = Joint.from_counts(np.random.default_rng(9).poisson(2, (500, 400)) + 1)
+    joint = as_sparse(joint) if kind == "sparse" else joint
+    first, second = modes(joint, 5), modes(joint, 5)
+    for name in ("sigma", "f", "g"):
+        np.testing.assert_allclose(getattr(first, name), getattr(second, name), atol=1e-9)
+
+
+def test_signs():
+    joint = Joint.from_counts(np.random.default_rng(10).poisson(5, (30, 20)))
+    psi = np.sqrt(joint.px)[:, None] * modes(joint).f
+    assert np.all(psi[np.abs(psi).argmax(axis=0), np.arange(19)] > 0)
+
+
+def test_dtm_definition():
+    joint = Joint.from_counts(SMOKE)
+    roots = np.sqrt(np.outer(joint.py, joint.px))
+    np.testing.assert_allclose(dtm(joint, centered=False), joint.P.T / roots, atol=1e-16)
+    np.testing.assert_allclose(dtm(joint), joint.P.T / roots - roots, atol=1e-16)
+    assert np.linalg.svd(dtm(joint, centered=False), compute_uv=False)[0] == pytest.approx(1)
+
+
+def test_dtm_leaves_the_joint_alone():
+    joint = Joint.from_counts(SMOKE)
+    before = joint.P.copy()
+    B = dtm(joint, centered=False)
+    B[:] = 0
+    np.testing.assert_array_equal(joint.P, before)
+
+
+def test_dtm_sparse():
+    joint = Joint.from_counts(SMOKE)
+    B = dtm(as_sparse(joint), centered=False)
+    assert sp.issparse(B)
+    np.testing.assert_allclose(B.toarray(), dtm(joint, centered=False), atol=1e-16)
+    operator = dtm(as_sparse(joint))
+    assert not isinstance(operator, np.ndarray)
+    np.testing.assert_allclose(operator @ np.eye(5), dtm(joint), atol=1e-15)
+    np.testing.assert_allclose(operator.T @ np.eye(4), dtm(joint).T, atol=1e-15)

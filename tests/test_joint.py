@@ -1,0 +1,249 @@
+"""The joint distribution: what is kept, what is refused, and the words in which it is refused."""
+
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.sparse as sp
+
+from ufs import Joint
+
+FAIR = np.array([[0.45, 0.05], [0.05, 0.45]])
+FORMS = {"dense": np.array, "sparse": sp.csr_array, "coo": sp.coo_array, "matrix": sp.csc_matrix}
+
+
+def refused(message: str):
+    return pytest.raises(ValueError, match=re.escape(message))
+
+
+def frame(values, index=("ann", "bob"), columns=("tea", "rum")) -> pd.DataFrame:
+    return pd.DataFrame(
+        values, index=pd.Index(list(index), name="guest"), columns=pd.Index(list(columns), name="drink")
+    )
+
+
+def dense(table) -> np.ndarray:
+    return table.toarray() if sp.issparse(table) else table
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_marginals(form):
+    joint = Joint(FORMS[form]([[0.1, 0.2, 0.3], [0.0, 0.3, 0.1]]))
+    np.testing.assert_allclose(joint.px, [0.6, 0.4])
+    np.testing.assert_allclose(joint.py, [0.1, 0.5, 0.4])
+    assert sp.issparse(joint.P) == (form != "dense")
+    assert (joint.x_name, joint.y_name) == ("X", "Y")
+    assert (list(joint.x_labels), list(joint.y_labels)) == ([0, 1], [0, 1, 2])
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("bad", [-0.05, np.nan, np.inf, -np.inf])
+def test_bad_entry(form, bad):
+    table = FAIR.copy()
+    table[1, 0] = bad
+    with refused("at row 1, column 0"):
+        Joint(FORMS[form](table))
+    with refused("the table has the entry"):
+        Joint.from_counts(FORMS[form](table))
+    with refused("every entry must be finite and at least 0"):
+        Joint(FORMS[form](table))
+
+
+def test_bad_entry_names_the_labels():
+    for make in (Joint, Joint.from_counts):
+        with refused("entry -0.05 at row 1, column 0 ('bob', 'tea')"):
+            make(frame([[0.45, 0.05], [-0.05, 0.55]]))
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("factor", [0.5, 1.25, 1 + 1e-8, 1 - 1e-8, 0.0])
+def test_wrong_sum_is_not_renormalised(form, factor):
+    with refused("not 1: divide it by its sum, or use Joint.from_counts"):
+        Joint(FORMS[form](FAIR * factor))
+
+
+def test_rounding_is_no_wrong_sum_and_stays():
+    table = FAIR * (1 + 1e-12)
+    np.testing.assert_array_equal(Joint(table).P, table)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_massless_row_and_column(form):
+    with refused("row 1 (X = 1) has no mass: drop every empty row (1 in all)"):
+        Joint(FORMS[form]([[0.5, 0.5], [0.0, 0.0]]))
+    with refused("column 1 (Y = 1) has no mass: drop every empty column (2 in all)"):
+        Joint.from_counts(FORMS[form]([[5, 0, 0], [3, 0, 0]]))
+
+
+def test_massless_row_names_the_label():
+    with refused("row 1 (guest = 'bob') has no mass"):
+        Joint(frame([[0.5, 0.5], [0, 0]]))
+    with refused("column 0 (drink = 'tea') has no mass"):
+        Joint.from_counts(frame([[0, 5], [0, 1]]))
+
+
+@pytest.mark.parametrize(("shape", "axes"), [((2, 2, 1), 3), ((4,), 1), ((), 0)])
+def test_wrong_rank(shape, axes):
+    for make in (Joint, Joint.from_counts):
+        with refused(f"has {axes} axes, not 2"):
+            make(np.full(shape, 0.25))
+
+
+@pytest.mark.parametrize("make", [np.zeros, sp.csr_array, lambda shape: pd.DataFrame(np.zeros(shape))])
+@pytest.mark.parametrize("shape", [(0, 3), (3, 0)])
+def test_empty(shape, make):
+    for build in (Joint, Joint.from_counts):
+        with refused(f"is empty: its shape is {shape}"):
+            build(make(shape))
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_no_counts(form):
+    with refused("the table holds no counts"):
+        Joint.from_counts(FORMS[form](np.zeros((2, 2))))
+
+
+def test_wrong_number_of_labels():
+    with refused("3 labels for the 2 symbols of X"):
+        Joint(FAIR, x_labels="abc")
+    with refused("1 labels for the 2 symbols of Y"):
+        Joint(FAIR, y_labels=["a"])
+
+
+def test_frame_keeps_labels_and_names():
+    for joint in (Joint(frame(FAIR)), Joint.from_counts(frame(FAIR * 100))):
+        assert (joint.x_labels, joint.y_labels) == (("ann", "bob"), ("tea", "rum"))
+        assert (joint.x_name, joint.y_name) == ("guest", "drink")
+        np.testing.assert_allclose(joint.P, FAIR)
+
+
+def test_given_names_win():
+    joint = Joint(frame(FAIR), x_labels=["a", "b"], x_name="who")
+    assert (joint.x_labels, joint.y_labels) == (["a", "b"], ("tea", "rum"))
+    assert (joint.x_name, joint.y_name) == ("who", "drink")
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_input_is_neither_changed_nor_shared(form):
+    table = FORMS[form](FAIR)
+    joint = Joint(table)
+    values = table.data if sp.issparse(table) else table
+    values *= 2
+    np.testing.assert_allclose(dense(joint.P), FAIR)
+    with pytest.raises(ValueError, match="read-only"):
+        (joint.P.data if sp.issparse(joint.P) else joint.P)[...] = 0
+    with pytest.raises(ValueError, match="read-only"):
+        joint.px[0] = 1
+    with pytest.raises(AttributeError):
+        joint.P = FAIR
+
+
+def test_sparse_duplicates_are_added():
+    P = sp.coo_array(([0.25, 0.25, 0.5], ([0, 0, 1], [0, 0, 1])), shape=(2, 2))
+    joint = Joint(P)
+    assert joint.P.nnz == 2
+    np.testing.assert_array_equal(joint.P.toarray(), [[0.5, 0], [0, 0.5]])
+    assert joint.P.format == "csr"
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_from_counts(form):
+    joint = Joint.from_counts(FORMS[form]([[3, 1], [1, 3]]))
+    np.testing.assert_array_equal(dense(joint.P), [[0.375, 0.125], [0.125, 0.375]])
+    assert sp.issparse(joint.P) == (form != "dense")
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("kind", ["integers", "far integers", "whole floats", "strings", "booleans"])
+def test_from_samples_is_crosstab(kind, seed):
+    rng = np.random.default_rng(seed)
+    x, y = rng.integers(-3, 5, 400), rng.integers(0, 2, 400)
+    x = {
+        "integers": x,
+        "far integers": x * 10**15,
+        "whole floats": x.astype(float),
+        "strings": np.array(list("zyxwvuts"))[x + 3],
+        "booleans": x > 1,
+    }[kind]
+    table = pd.crosstab(x, y)
+    joint = Joint.from_samples(x, y, x_name="a", y_name="b")
+    np.testing.assert_allclose(joint.P, table.to_numpy() / 400, rtol=1e-15)
+    assert joint.x_labels == tuple(table.index)
+    assert joint.y_labels == tuple(table.columns)
+    assert (joint.x_name, joint.y_name) == ("a", "b")
+
+
+def test_from_samples_of_series():
+    samples = pd.DataFrame({"x": ["b", "a", "b"], "y": [1, 0, 0]})
+    assert Joint.from_samples(samples["x"], samples["y"]).x_labels == ("a", "b")
+
+
+def test_from_samples_of_a_huge_alphabet_is_sparse():
+    rng = np.random.default_rng(0)
+    x, y = rng.integers(10**9, size=40_000), rng.integers(10**9, size=40_000)
+    x, y = np.r_[x, x[:100]], np.r_[y, y[:100]]  # some pairs twice
+    joint = Joint.from_samples(x, y)
+    assert sp.issparse(joint.P)
+    assert joint.P.shape == (len(np.unique(x)), len(np.unique(y)))
+    assert joint.P.sum() == pytest.approx(1)
+    cells = joint.P.tocoo()
+    pairs = np.c_[np.array(joint.x_labels)[cells.row], np.array(joint.y_labels)[cells.col]]
+    expected, counts = np.unique(np.c_[x, y], axis=0, return_counts=True)
+    order = np.lexsort((pairs[:, 1], pairs[:, 0]))
+    np.testing.assert_array_equal(pairs[order], expected)
+    np.testing.assert_allclose(cells.data[order], counts / len(x))
+
+
+def test_samples_of_different_lengths():
+    with refused("x has 3 samples and y has 2: they must be pairs"):
+        Joint.from_samples([0, 1, 0], [1, 0])
+
+
+@pytest.mark.parametrize(("x", "y", "name"), [([], [], "x"), ([1], [], "y")])
+def test_no_samples(x, y, name):
+    with refused(f"{name} is empty"):
+        Joint.from_samples(x, y)
+
+
+@pytest.mark.parametrize("bad", [0.5, np.nan, np.inf])
+def test_continuous_samples(bad):
+    with refused(f"y[2] = {bad} is not an integer: bin a continuous variable first"):
+        Joint.from_samples([0, 1, 0], [0.0, 1.0, bad])
+
+
+def test_samples_of_the_wrong_rank():
+    with refused("x has 2 axes, not 1"):
+        Joint.from_samples([[0, 1], [1, 0]], [0, 1])
+    with refused("y has 0 axes, not 1"):
+        Joint.from_samples([0, 1], 1)
+
+
+def test_mutual_information_of_known_channels():
+    assert Joint(np.eye(4) / 4).mutual_information() == pytest.approx(np.log(4), abs=1e-15)
+    assert Joint(np.outer([0.2, 0.8], [0.3, 0.7])).mutual_information() == pytest.approx(0, abs=1e-16)
+    entropy = -(0.1 * np.log(0.1) + 0.9 * np.log(0.9))
+    assert Joint(FAIR).mutual_information() == pytest.approx(np.log(2) - entropy, abs=1e-15)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_mutual_information_dense_equals_sparse(seed):
+    counts = np.random.default_rng(seed).poisson(1.0, (30, 20)) + np.eye(30, 20) + (np.arange(20) == 0)
+    joint = Joint.from_counts(counts)
+    rows = joint.P[joint.P > 0]
+    direct = np.sum(rows * np.log(rows / np.outer(joint.px, joint.py)[joint.P > 0]))
+    assert joint.mutual_information() == pytest.approx(direct, abs=1e-13)
+    assert Joint(sp.csr_array(joint.P)).mutual_information() == pytest.approx(direct, abs=1e-13)
+
+
+def independent(seed: int) -> Joint:
+    rng = np.random.default_rng(seed)
+    return Joint(np.outer(rng.dirichlet(np.ones(50)), rng.dirichlet(np.ones(40))))
+
+
+def test_mutual_information_is_never_negative():
+    assert min(independent(seed).mutual_information() for seed in range(20)) >= 0
+
+
+def test_sparse_mutual_information_is_never_negative():
+    assert min(Joint(sp.csr_array(independent(seed).P)).mutual_information() for seed in range(20)) >= 0
