@@ -160,6 +160,8 @@ LARGE = {
     "20 copies last": np.r_[0.012, 0.011, [0.01] * 20],
     "close": 0.02 - np.array([0, 1e-3, 1e-3 + 1e-6, 1e-3 + 2e-6, 1e-3 + 2e-6 + 1e-9, 0.01]),
     "many orders": np.array([0.1, 1e-3, 1e-5, 1e-7, 1e-9]),
+    "weak and weaker": np.array([1e-3, 2e-7, 1e-7]),
+    "weaker still": np.array([1e-5, 2e-9]),
     "tiny": np.array([1e-8, 1e-9, 1e-9]),
 }
 
@@ -174,7 +176,9 @@ def test_spectrum(name, shape, kind):
     joint = as_sparse(joint) if kind == "sparse" else joint
     for k in (1, 4, 10, 24):
         expected = np.r_[sigma, np.zeros(k)][:k]
-        assert_modes(joint, modes(joint, k), expected, tolerance=1e-12)
+        m = modes(joint, k)
+        assert_modes(joint, m)
+        np.testing.assert_allclose(m.sigma, expected, atol=1e-14)
 
 
 @pytest.mark.parametrize("k", [1, 7, 30])
@@ -335,3 +339,9 @@ def test_dtm_sparse():
     assert not isinstance(operator, np.ndarray)
     np.testing.assert_allclose(operator @ np.eye(5), dtm(joint), atol=1e-15)
     np.testing.assert_allclose(operator.T @ np.eye(4), dtm(joint).T, atol=1e-15)
+
+
+def test_no_convergence_is_an_error(monkeypatch):
+    monkeypatch.setattr(solver, "KRYLOV_LIMIT", 15)
+    with pytest.raises(np.linalg.LinAlgError, match="did not converge in 15 steps"):
+        modes(with_spectrum(LARGE["flat"], 460, 380), 5)

@@ -91,6 +91,16 @@ def test_the_largest_eps_is_sharp(rng: np.random.Generator) -> None:
     assert (P0 + limit * np.sqrt(P0) * turned).min() >= 0
 
 
+def test_attributes_travel_by_the_dtm(joint: ufs.Joint, rng: np.random.Generator) -> None:
+    """V − X − Y: φ_v of Y is B̃ φ_v of X; and U − Y − X: φ_u of X is B̃ᵀ φ_u of Y (R4)."""
+    B = ufs.dtm(joint)
+    for table, move in ((joint, B), (ufs.Joint(joint.P.T), B.T)):
+        px_v = random_attribute(table.px, 0.2, rng, values=3)
+        py_v = px_v @ (table.P / table.px[:, None])
+        phi_x, phi_y = ((p_v - p) / np.sqrt(p) for p_v, p in ((px_v, table.px), (py_v, table.py)))
+        np.testing.assert_allclose(phi_y, phi_x @ move.T, atol=1e-14)
+
+
 # ---- what features capture (R6) --------------------------------------------------------------------------------------
 
 
@@ -165,7 +175,7 @@ def test_exact_exponents_approach_the_average(joint: ufs.Joint, rng: np.random.G
 
 
 def test_the_exponent_stays_within_its_bound(joint: ufs.Joint, rng: np.random.Generator) -> None:
-    """|E_h - local| ≤ 3δ · local, δ = ε σ₁ / √min P_Y ≤ 1/8: uniform in the features and in the attributes."""
+    """|E_h - local| ≤ 2δ/(1 - 2δ) · local, δ = ε σ₁ / √min P_Y: uniform in the features and in the attributes."""
     sigma = ufs.modes(joint).sigma[0]
     eps = 0.125 * np.sqrt(joint.py.min()) / sigma
     assert eps <= largest_eps(joint.px)
@@ -177,7 +187,7 @@ def test_the_exponent_stays_within_its_bound(joint: ufs.Joint, rng: np.random.Ge
         moved = (px_v[:, 0] - px_v[:, 1]) @ (joint.P / joint.px[:, None]) @ h
         local = np.sum(moved**2, axis=1) / 8
         exact = attribute_exponents(h, joint, px_v)
-        assert np.all(np.abs(exact - local) <= 3 / 8 * local)
+        assert np.all(np.abs(exact - local) <= 1 / 3 * local)  # δ = 1/8
         assert np.max(np.abs(exact / local - 1)) > 1e-4
 
 

@@ -4,10 +4,23 @@ A figure is a subclass of :class:`Figure`, in a module of its own, that prepares
 JavaScript function in ``ufs/static/ufs-<name>.js`` that draws them. The same script serves the page and the notebook.
 """
 
+from ufs.widgets.convergence import Convergence, convergence
 from ufs.widgets.figure import Figure
 from ufs.widgets.mismatch import Mismatch, mismatch
 from ufs.widgets.selection import Selection, selection
 from ufs.widgets.simplex import Simplex, simplex
 from ufs.widgets.transport import Transport, transport
 
-__all__ = ["Figure", "Mismatch", "Selection", "Simplex", "Transport", "mismatch", "selection", "simplex", "transport"]
+__all__ = [
+    "Convergence",
+    "Figure",
+    "Mismatch",
+    "Selection",
+    "Simplex",
+    "Transport",
+    "convergence",
+    "mismatch",
+    "selection",
+    "simplex",
+    "transport",
+]

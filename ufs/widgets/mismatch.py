@@ -139,7 +139,7 @@ def mismatch(p1: ArrayLike, p2: ArrayLike, labels: Sequence[Any] | None = None) 
     <Mismatch of a, b, c: eps = 0.374, angle = 50°, exponent = 0.03129 of 0.07902>
     >>> figure.angle = 0
     >>> round(figure.exponent, 4), round(figure.local, 4)
-    (0.079, 0.07)
+    (0.0789, 0.07)
     """
     return Mismatch(p1, p2, labels)
 

@@ -1,0 +1,311 @@
+"""The interactive figure of ACE: its numbers, its HTML, and how it behaves in a browser."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import traitlets
+
+from ufs import Joint, ace_sweep, modes
+from ufs.widgets import Convergence, convergence
+
+EYES = ["Brown", "Blue", "Hazel", "Green"]
+HAIR = ["Black", "Brown", "Red", "Blond"]
+COUNTS = np.array([[68, 119, 26, 7], [20, 84, 17, 94], [15, 54, 14, 10], [5, 29, 14, 16]])
+STATIC = Path(str(files("ufs"))) / "static"
+HOSTILE = "</script><b onclick=\"alert('x')\">&amp;\u2028é"
+
+
+@pytest.fixture
+def eyes() -> Joint:
+    return Joint.from_counts(COUNTS, x_labels=EYES, y_labels=HAIR, x_name="Eye", y_name="Hair")
+
+
+@pytest.fixture
+def many() -> Joint:
+    table = np.random.default_rng(2).gamma(0.5, size=(20, 15)) + 0.01
+    return Joint.from_counts(table, x_labels=[chr(97 + i) for i in range(20)], y_labels=[str(i) for i in range(15)])
+
+
+@pytest.fixture
+def figure(eyes: Joint, many: Joint) -> Convergence:
+    return convergence({"eyes and hair": eyes, "many": many})
+
+
+def content(figure: Convergence) -> dict[str, Any]:
+    found = re.search(r'<script type="application/json">(.*?)</script>', figure.html(), re.DOTALL)
+    assert found is not None
+    return json.loads(found[1])
+
+
+def expected(joint: Joint, f: np.ndarray, sweeps: int) -> tuple[np.ndarray, np.ndarray, float]:
+    """Features after that many sweeps, f with the sign of f₁, and the angle to f₁ in degrees."""
+    first = modes(joint, 1)
+    f, g = np.asarray(f, dtype=float)[:, None], np.zeros((joint.py.size, 1))
+    f = (f - joint.px @ f) / np.sqrt(joint.px @ (f - joint.px @ f) ** 2)
+    for _ in range(sweeps):
+        f, g, _ = ace_sweep(joint, f)
+    sign = np.sign(joint.px @ (f * first.f))
+    along = float(joint.px @ (sign * f * first.f)[:, 0])
+    rest = sign * f - along * first.f
+    angle = np.degrees(np.arctan2(np.sqrt(float(joint.px @ rest[:, 0] ** 2)), along))
+    return (sign * f)[:, 0], (sign * g)[:, 0], angle
+
+
+# ---- numbers ---------------------------------------------------------------------------------------------------------
+
+
+def test_data(eyes: Joint, many: Joint, figure: Convergence) -> None:
+    table = content(figure)["data"]["tables"][0]
+    exact = modes(eyes, 2)
+    np.testing.assert_allclose(table["sigma"], exact.sigma, rtol=1e-5)
+    np.testing.assert_allclose(table["x"]["mode"], exact.f[:, 0], rtol=1e-5)
+    np.testing.assert_allclose(table["y"]["mode"], exact.g[:, 0], rtol=1e-5)
+    np.testing.assert_allclose(table["P"], eyes.P, rtol=1e-5)
+    assert [start["name"] for start in table["starts"]] == ["random", "only Brown", "only Blue", "only Hazel"]
+    assert content(figure)["state"] == {"table": 0, "start": 0, "sweep": 0}
+    assert len(figure.html()) < 60_000
+    assert figure.html() == convergence({"eyes and hair": eyes, "many": many}).html()
+
+
+def test_state_is_checked(figure: Convergence) -> None:
+    figure.table, figure.start, figure.sweep = 1, 3, 7
+    assert content(figure)["state"] == {"table": 1, "start": 3, "sweep": 7}
+    for name, value in (("table", 2), ("start", 4), ("sweep", 1000), ("sweep", -1)):
+        with pytest.raises(traitlets.TraitError):
+            setattr(figure, name, value)
+    assert repr(figure) == "<Convergence on eyes and hair, many: table 1, start 3, sweep 7>"
+
+
+def test_unsuitable_tables_are_refused() -> None:
+    uniform = np.full(4, 0.25)
+    with pytest.raises(ValueError, match="no first mode"):
+        convergence(Joint(0.5 * np.diag(uniform) + 0.5 * np.outer(uniform, uniform)))
+    with pytest.raises(ValueError, match="2 symbols of X"):
+        convergence(Joint([[0.45, 0.05], [0.05, 0.45]]))
+    with pytest.raises(ValueError, match="there is no table"):
+        convergence({})
+
+
+def test_labels_are_text(eyes: Joint) -> None:
+    joint = Joint(eyes.P, x_labels=[HOSTILE, *EYES[1:]], y_labels=HAIR, x_name=HOSTILE)
+    html = convergence({HOSTILE: joint}).html()
+    assert html.count("</script>") == 1
+    assert "<b onclick" not in html.split("</script>")[1]
+
+
+# ---- in a browser ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+    path = next(filter(None, map(shutil.which, names)), None)
+    if path is None:
+        message = f"none of {', '.join(names)} is on the path"
+        if os.environ.get("CI") == "true":
+            pytest.fail(message)
+        pytest.skip(message)
+    from playwright.sync_api import sync_playwright
+
+    flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=flags)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def show(chromium: Any, tmp_path: Path) -> Iterator[Callable[..., Any]]:
+    """Open a figure in a page from the disk; at the end, nothing was logged and nothing fetched."""
+    complaints: list[str] = []
+    contexts = []
+
+    def open_page(figure: Convergence, theme: str = "light", **options: Any) -> Any:
+        scripts = "".join(
+            f'<script defer src="{(STATIC / f"ufs-{name}.js").as_uri()}"></script>'
+            for name in ("figures", "convergence")
+        )
+        colours = "html[data-theme=dark] body { background: #14181e; color: #ced6dd }"
+        html = (
+            f'<!doctype html><html lang="en" data-theme="{theme}"><head><meta charset="utf-8"><title>A figure</title>'
+            f'<meta name="viewport" content="width=device-width"><style>body {{ margin: 16px }} {colours}</style>'
+            f'<link rel="stylesheet" href="{(STATIC / "ufs-figures.css").as_uri()}">{scripts}'
+            f"</head><body><main><h1>A figure</h1>{figure.html()}</main></body></html>"
+        )
+        path = tmp_path / "page.html"
+        path.write_text(html, encoding="utf-8")
+        options = {"viewport": {"width": 732, "height": 900}, "reduced_motion": "reduce"} | options
+        context = chromium.new_context(**options)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("console", lambda message: complaints.append(message.text))
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("request", lambda request: request.url.startswith(("file:", "blob:")) or complaints.append(request.url))
+        page.goto(path.as_uri())
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert complaints == []
+
+
+def press(page: Any, name: str) -> None:
+    page.get_by_role("button", name=name, exact=True).click()
+
+
+def shown(page: Any, side: str) -> np.ndarray:
+    """Return the values of a feature as the figure reads them out."""
+    label = page.locator(f".ufs-plane.ufs-{side} svg").get_attribute("aria-label")
+    return np.array([float(text.replace("−", "-")) for text in re.findall(r" ([−-]?\d+\.\d\d)", label.split(":")[1])])
+
+
+def output(page: Any, name: str) -> str:
+    return page.locator(f".ufs-out-{name}").inner_text()
+
+
+def check(page: Any, joint: Joint, start: np.ndarray, sweeps: int) -> None:
+    f, g, angle = expected(joint, start, sweeps)
+    assert output(page, "sweep") == str(sweeps)
+    np.testing.assert_allclose(shown(page, "x"), f, atol=0.006)
+    if sweeps:
+        np.testing.assert_allclose(shown(page, "y"), g, atol=0.006)
+    if angle > 1e-3:
+        assert float(output(page, "angle").rstrip("°")) == pytest.approx(angle, rel=1e-2)
+
+
+def test_sweeps_are_those_of_ace(show: Callable[..., Any], figure: Convergence, eyes: Joint, many: Joint) -> None:
+    page = show(figure)
+    tables = figure.data["tables"]
+    check(page, eyes, tables[0]["starts"][0]["f"], 0)
+    for sweep in (1, 2, 3):
+        press(page, "Sweep")
+        check(page, eyes, tables[0]["starts"][0]["f"], sweep)
+    press(page, "Back")
+    check(page, eyes, tables[0]["starts"][0]["f"], 2)
+    press(page, "only Blue")
+    check(page, eyes, np.eye(4)[1], 0)
+    press(page, "Sweep")
+    check(page, eyes, np.eye(4)[1], 1)
+    press(page, "many")
+    for _ in range(4):
+        press(page, "Sweep")
+    check(page, many, tables[1]["starts"][0]["f"], 4)
+    press(page, "Start over")
+    check(page, many, tables[1]["starts"][0]["f"], 0)
+
+
+def test_tangent_falls_as_promised(show: Callable[..., Any], figure: Convergence, eyes: Joint) -> None:
+    page = show(figure)
+    sigma = modes(eyes).sigma
+    for _ in range(4):
+        press(page, "Sweep")
+        assert float(output(page, "factor")) <= round((sigma[1] / sigma[0]) ** 2, 3) + 1e-9
+    assert float(output(page, "factor")) == pytest.approx((sigma[1] / sigma[0]) ** 2, abs=6e-4)
+    assert float(output(page, "correlation")) == pytest.approx(sigma[0], abs=6e-5)
+    dots = page.locator("circle[visibility=visible]")
+    heights = [float(value) for value in dots.evaluate_all("nodes => nodes.map(n => n.getAttribute('cy'))")]
+    assert len(heights) == 5
+    np.testing.assert_allclose(np.diff(heights)[2:], np.diff(heights)[-1], rtol=0.02)  # a straight line
+
+
+def test_bars_settle_on_the_outlines(show: Callable[..., Any], figure: Convergence) -> None:
+    page = show(figure)
+    for _ in range(8):
+        press(page, "Sweep")
+    for side in "xy":
+        boxes = page.locator(f".ufs-plane.ufs-{side} rect").evaluate_all(
+            "nodes => nodes.map(n => ['x', 'y', 'width', 'height'].map(key => Number(n.getAttribute(key))))"
+        )
+        np.testing.assert_allclose(boxes[:4], boxes[4:], atol=0.01)
+    assert page.get_by_role("button", name="Sweep", exact=True).is_enabled()
+
+
+def test_the_keyboard_sweeps(show: Callable[..., Any], figure: Convergence, eyes: Joint) -> None:
+    page = show(figure)
+    slider = page.get_by_role("slider")
+    slider.focus()
+    for key, sweep in (
+        ("ArrowRight", 1),
+        ("ArrowRight", 2),
+        ("ArrowLeft", 1),
+        ("End", figure.data["tables"][0]["sweeps"]),
+    ):
+        page.keyboard.press(key)
+        assert output(page, "sweep") == str(sweep)
+    assert page.get_by_role("button", name="Sweep", exact=True).is_disabled()
+    assert slider.get_attribute("aria-valuetext").startswith("sweep ")
+    page.get_by_role("button", name="only Hazel", exact=True).focus()
+    page.keyboard.press("Enter")
+    assert output(page, "sweep") == "0"
+    pressed = page.locator("button[aria-pressed=true]").all_inner_texts()
+    assert pressed == ["eyes and hair", "only Hazel"]
+    page.wait_for_function("document.querySelector('.ufs-aloud').textContent.includes('After 0 sweeps')")
+
+
+@pytest.mark.parametrize("width", [375, 732])
+def test_nothing_is_wider_than_the_screen(show: Callable[..., Any], figure: Convergence, width: int) -> None:
+    page = show(figure, viewport={"width": width, "height": 800})
+    for name in ("eyes and hair", "many"):
+        press(page, name)
+        assert page.evaluate("document.documentElement.scrollWidth") == width
+        size = page.locator("text=tan of the angle").first.evaluate("n => n.getBoundingClientRect().height")
+        assert size > 9  # letters stay readable
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_the_figure_is_accessible(show: Callable[..., Any], figure: Convergence, theme: str) -> None:
+    from axe_playwright_python.sync_playwright import Axe
+
+    page = show(figure, theme=theme)
+    press(page, "Sweep")
+    found = Axe().run(page, options={"preload": False}).response["violations"]
+    assert [(rule["id"], rule["nodes"]) for rule in found if rule["impact"] in ("critical", "serious")] == []
+
+
+def test_without_scripts_the_table_stands(show: Callable[..., Any], figure: Convergence) -> None:
+    page = show(figure, java_script_enabled=False)
+    assert page.get_by_role("row").count() == 3
+    assert page.get_by_role("slider").count() == 0
+
+
+def test_a_notebook_shares_the_state(show: Callable[..., Any], figure: Convergence, eyes: Joint) -> None:
+    page = show(figure)
+    page.evaluate(
+        """async ([source, state]) => {
+            const listeners = {};
+            window.saved = [];
+            window.model = {
+                get: key => state[key],
+                set(key, value) { state[key] = value; (listeners[`change:${key}`] ?? []).forEach(f => f()); },
+                save_changes() { window.saved.push([state.table, state.start, state.sweep]); },
+                on(event, f) { (listeners[event] ??= []).push(f); },
+                off(event, f) { listeners[event] = listeners[event].filter(g => g !== f); },
+                count: () => Object.values(listeners).flat().length,
+            };
+            const el = document.createElement("div");
+            document.querySelector(".ufs-figure").replaceWith(el);
+            const url = URL.createObjectURL(new Blob([source], { type: "text/javascript" }));
+            window.close_figure = (await import(url)).default.render({ model: window.model, el });
+        }""",
+        [figure._esm, {"figure": figure.figure, "data": figure.data, "table": 0, "start": 2, "sweep": 1}],
+    )
+    check(page, eyes, np.eye(4)[1], 1)
+    assert page.evaluate("saved") == []
+    press(page, "Sweep")
+    assert page.evaluate("saved") == [[0, 2, 2]]
+    page.evaluate("model.set('sweep', 3)")
+    check(page, eyes, np.eye(4)[1], 3)
+    assert len(page.evaluate("saved")) == 1
+    page.evaluate("close_figure()")
+    assert page.evaluate("model.count()") == 0
