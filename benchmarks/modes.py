@@ -156,18 +156,18 @@ def residual(case: Case, U: np.ndarray, s: np.ndarray, V: np.ndarray) -> float:
     return float(max(np.linalg.norm(side, axis=0).max() for side in sides))
 
 
-def peak_extra_bytes(run: Callable[[], Any]) -> tuple[Any, float, int | None]:
-    """Result, seconds, and how far the process's resident memory rose above where it stood (Linux; elsewhere None)."""
+def watched(run: Callable[[], Any]) -> tuple[Any, float, float, int | None]:
+    """Result, seconds, processor seconds, and how far the process's resident memory rose above where it stood (Linux; elsewhere None)."""
     gc.collect()
     try:
         Path("/proc/self/clear_refs").write_text("5")  # resets the high-water mark
         before = _status("VmRSS")
     except OSError:
         before = None
-    start = time.perf_counter()
+    start, cpu_start = time.perf_counter(), time.process_time()
     result = run()
-    seconds = time.perf_counter() - start
-    return result, seconds, None if before is None else max(0, _status("VmHWM") - before)
+    seconds, cpu_seconds = time.perf_counter() - start, time.process_time() - cpu_start
+    return result, seconds, cpu_seconds, None if before is None else max(0, _status("VmHWM") - before)
 
 
 def _status(field: str) -> int:
@@ -189,18 +189,29 @@ def measure(case: Case, budget: float, bar: tqdm) -> list[dict[str, Any]]:
             if record.get("seconds", 0) > budget:  # once is enough for what takes so long
                 continue
             try:
-                (U, s, V), seconds, peak = peak_extra_bytes(lambda method=method: method(case))
+                (U, s, V), seconds, cpu, peak = watched(lambda method=method: method(case))
             except Exception as error:  # a peer that gives up is a finding, not the end of the run
                 record["note"] = f"failed: {type(error).__name__}: {error}"
                 continue
-            if seconds < record.get("seconds", np.inf):
-                record["seconds"] = seconds
+            record["seconds"] = min(seconds, record.get("seconds", np.inf))
+            record["cpu_seconds"] = min(cpu, record.get("cpu_seconds", np.inf))
             record["runs"] = record.get("runs", 0) + 1
             record["peak_bytes"] = None if peak is None else max(peak, record.get("peak_bytes", 0))
             record["sigma_error"] = float(np.max(np.abs(s - expected) / expected))
             record["residual"] = residual(case, U, s, V)
     own = records["ufs.modes"]["seconds"]
-    fields = ("case", "method", "seconds", "ratio", "sigma_error", "residual", "peak_bytes", "runs", "note")
+    fields = (
+        "case",
+        "method",
+        "seconds",
+        "ratio",
+        "sigma_error",
+        "residual",
+        "peak_bytes",
+        "cpu_seconds",
+        "runs",
+        "note",
+    )
     rows = [record | ({"ratio": record["seconds"] / own} if "seconds" in record else {}) for record in records.values()]
     kept = [row for row in rows if "seconds" in row or "failed" in row["note"]]
     return [{name: row.get(name) for name in fields} for row in kept]
@@ -243,7 +254,7 @@ def main() -> None:
     }
     arguments.output.parent.mkdir(parents=True, exist_ok=True)
     arguments.output.write_text(json.dumps(result, indent=1) + "\n")
-    shown = ["case", "method", "seconds", "ratio", "sigma_error", "residual", "peak_bytes", "runs"]
+    shown = ["case", "method", "seconds", "ratio", "sigma_error", "residual", "peak_bytes", "cpu_seconds", "runs"]
     print(pd.DataFrame(records)[shown].to_string(index=False, float_format="{:.3g}".format))
 
 

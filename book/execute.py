@@ -1,4 +1,4 @@
-"""Run notebooks from top to bottom on a clean kernel and store their outputs, fit to be committed.
+"""Run notebooks on a clean kernel and store their outputs, fit to be committed.
 
 python book/execute.py            every notebook of the book
 python book/execute.py FILE ...   these

@@ -345,3 +345,18 @@ def test_no_convergence_is_an_error(monkeypatch):
     monkeypatch.setattr(solver, "KRYLOV_LIMIT", 15)
     with pytest.raises(np.linalg.LinAlgError, match="did not converge in 15 steps"):
         modes(with_spectrum(LARGE["flat"], 460, 380), 5)
+
+
+def test_no_functions_are_more_correlated():
+    """R5: from no start does the alternation of conditional expectations, which only ever climbs, pass σ_1."""
+    rng = np.random.default_rng(7)
+    joint = Joint.from_counts(rng.integers(1, 30, (5, 7)))
+    f = rng.standard_normal((200, 5))
+    for _ in range(100):
+        f -= (f @ joint.px)[:, None]
+        g = f @ joint.P / joint.py
+        g /= np.sqrt(g**2 @ joint.py)[:, None]
+        correlation = np.sum(f @ joint.P * g, axis=1) / np.sqrt(f**2 @ joint.px)
+        assert correlation.max() <= maximal_correlation(joint) + 1e-12
+        f = g @ joint.P.T / joint.px
+    np.testing.assert_allclose(correlation, maximal_correlation(joint), atol=1e-6)

@@ -222,10 +222,10 @@ def averaged_exponent(h: ArrayLike, joint: Joint, spread: float, eps: float, of:
 
 
 def attribute_exponents(h: ArrayLike, joint: Joint, px_v: ArrayLike) -> Array:
-    r"""Exact error exponent of features of Y for telling the first two values of each attribute of X apart (D5, R4, R6).
+    r"""Exact error exponents of features of Y for telling two values of each attribute of X apart (D5, R4, R6).
 
-    The conditional distributions are carried from X to Y by :math:`P_{Y|X}`; nothing is expanded in ε. The mean over
-    rotation-invariant attributes is what :func:`averaged_exponent` gives to second order.
+    The conditional distributions of the first two values are carried from X to Y by :math:`P_{Y|X}`; nothing is
+    expanded in ε. The mean over rotation-invariant attributes is what :func:`averaged_exponent` gives to second order.
 
     Parameters
     ----------
@@ -244,7 +244,7 @@ def attribute_exponents(h: ArrayLike, joint: Joint, px_v: ArrayLike) -> Array:
     Raises
     ------
     ValueError
-        For shapes that do not fit, and as :func:`ufs.feature_exponent`.
+        For shapes that do not fit, and as ``ufs.feature_exponent`` does.
 
     Examples
     --------

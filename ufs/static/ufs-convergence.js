@@ -22,7 +22,7 @@ ufsFigures.register("convergence", (root, /** @type {{tables: Table[]}} */ data,
   const { html, svg, place, letter, fixed, clamp, settled, glide } = ufsFigures;
   const WIDTH = 340;
   const MANY = 12; // symbols from which the bars stand upright, each over a short label
-  const CHART = { wide: 700, narrow: 340, height: 240, left: 46, right: 16, top: 14, bottom: 40 };
+  const CHART = { wide: 700, narrow: 340, height: 240, left: 52, right: 16, top: 14, bottom: 40 };
   const NARROW = 544; // pixels, as in the style sheet: 34rem
   const LEAST = 1e-6; // the lowest tangent of the chart
   const REFINE = 300; // sweeps from the given mode, rounded as it is, to the mode of P to all digits
@@ -143,7 +143,7 @@ ufsFigures.register("convergence", (root, /** @type {{tables: Table[]}} */ data,
     });
     for (let power = 0; power >= lower; power -= 2) {
       const y = toY(10 ** power);
-      const name = svg("text", { x: left - 8, y: y + 4, "text-anchor": "end" }, power === 0 ? "1" : "10");
+      const name = svg("text", { x: left - 14, y: y + 4, "text-anchor": "end" }, power === 0 ? "1" : "10");
       if (power) name.append(svg("tspan", { dy: -5, style: "font-size: 9.5px" }, `−${-power}`));
       node.append(svg("line", { class: "ufs-axis", x1: left, x2: width - right, y1: y, y2: y }), name);
     }
