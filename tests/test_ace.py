@@ -74,6 +74,13 @@ def test_wide_ranges_of_integers_need_no_wide_table() -> None:
     np.testing.assert_array_equal(found.joint.P, Joint.from_samples(x, y).P)
 
 
+def test_integers_beyond_int64_are_symbols_too() -> None:
+    x, y = samples(random_joint((4, 3)), 300)
+    found = ace(x.astype(np.uint64) + np.uint64(2**63), y)
+    assert found.joint is not None
+    np.testing.assert_array_equal(found.joint.P, Joint.from_samples(x, y).P)
+
+
 def test_a_sparse_table_stays_sparse() -> None:
     joint = random_joint((30, 20), seed=3)
     sparse = Joint(sp.csr_array(joint.P))

@@ -277,7 +277,8 @@ def _counted(x: NDArray[Any], y: NDArray[Any]) -> Joint | None:
     """The table of two narrow ranges of integers in one pass; None where the ranges are wide."""
     low_x, low_y = int(x.min()), int(y.min())
     shape = int(x.max()) - low_x + 1, int(y.max()) - low_y + 1
-    if shape[0] * shape[1] > max(DENSE_CELLS, x.size):
+    too_large = max(int(x.max()), int(y.max())) > np.iinfo(np.intp).max
+    if too_large or shape[0] * shape[1] > max(DENSE_CELLS, x.size):
         return None
     cells = x.astype(np.intp)  # a copy
     cells -= low_x
