@@ -157,7 +157,7 @@ def residual(case: Case, U: np.ndarray, s: np.ndarray, V: np.ndarray) -> float:
 
 
 def watched(run: Callable[[], Any]) -> tuple[Any, float, float, int | None]:
-    """Result, seconds, processor seconds, and the rise of the resident memory at its highest (Linux; elsewhere None)."""
+    """Result, seconds, processor seconds, and the rise of the resident memory (Linux; elsewhere None)."""
     gc.collect()
     try:
         Path("/proc/self/clear_refs").write_text("5")  # resets the high-water mark

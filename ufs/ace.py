@@ -28,7 +28,7 @@ ROUNDING = 1e-14  # conditional expectation has norm 1: what moves by less than 
 class AceModes(Modes):
     r"""Modes found by :func:`ace`, with the history of the iteration.
 
-    ``sigma``, ``f`` and ``g`` are those of :class:`ufs.Modes`. Where smoothers were given, row t of f and g is the
+    ``sigma``, ``f`` and ``g`` are those of :class:`~ufs.dtm.Modes`. Where smoothers were given, row t of f and g is the
     value at sample t, and mean, variance and correlation are the sample's.
 
     Attributes
@@ -75,7 +75,7 @@ def ace(
     Parameters
     ----------
     x : array_like, shape (n,), or Joint, or table
-        Samples of X; or, without y, a :class:`ufs.Joint` or a table of counts, shape (\|𝒳\|, \|𝒴\|). Samples are
+        Samples of X; or, without y, a :class:`~ufs.joint.Joint` or a table of counts, shape (\|𝒳\|, \|𝒴\|). Samples are
         counted once, into a table; no sweep looks at them again.
     y : array_like, shape (n,), optional
         Samples of Y, paired with x.
@@ -99,12 +99,12 @@ def ace(
     Returns
     -------
     AceModes
-        With the sign convention of :func:`ufs.modes`.
+        With the sign convention of :func:`~ufs.dtm.modes`.
 
     Raises
     ------
     ValueError
-        As :class:`ufs.Joint` does for samples and tables; if y, bins and smoothers do not go together; if k is out of
+        As :class:`~ufs.joint.Joint` does for samples and tables; if y, bins and smoothers do not go together; if k is out of
         range; if start has the wrong shape, is not finite or its columns are linearly dependent after centring; if a
         smoother returns another shape or values that are not finite; if tolerance or max_sweeps is not positive.
 
@@ -116,7 +116,7 @@ def ace(
     Notes
     -----
     L. Breiman, J. H. Friedman, "Estimating optimal transformations for multiple regression and correlation", JASA 80
-    (1985) 580-598, has k = 1 for one or more X. :func:`ufs.modes` finds the same modes by a decomposition, without a
+    (1985) 580-598, has k = 1 for one or more X. :func:`~ufs.dtm.modes` finds the same modes by a decomposition, without a
     dependence on the gap between :math:`\sigma_k` and :math:`\sigma_{k+1}`.
 
     Examples

@@ -27,7 +27,8 @@ KRYLOV_SHARE = 0.1  # of all modes: who asks for more of them gets a full decomp
 RESIDUAL = 1e-10  # of a mode, in units of the largest singular value sought, where rounding lets it
 GRAM_RANGE = 1e-4  # the squares of singular values below this share of the largest have lost too many digits
 ROUNDING = 1e-14  # B has norm 1: singular values below this are its rounding errors
-KRYLOV_ROOM = 40  # basis vectors beyond twice the modes wanted
+GRAM_ASPECT = 4  # length over breadth of a table from which its Gram matrix is formed
+KRYLOV_ROOM = 20  # basis vectors beyond twice the modes wanted
 KRYLOV_LIMIT = 100_000  # steps, a thousand times the usual number, after which a run gives up
 KRYLOV_CHECK = 10  # basis vectors between two looks at the residuals
 CHECK_MARGIN = 0.1  # the error allowed in the check that nothing was missed, as a share of the gap below σ_k²
@@ -124,7 +125,7 @@ def modes(joint: Joint, k: int | None = None) -> Modes:
     error of σ_i, which is quadratic in them, is that of rounding; and once a further run, from a fresh start, has
     found nothing above σ_k in what the modes leave of :math:`\tilde B`, so that no copy of a repeated σ is missed.
     (That run starts from a random vector of a fixed seed: the assurance is overwhelming probability, not proof.)
-    No sparse table is made dense but in the two cases named first: up to 2¹⁷ cells, and (|𝒳| + |𝒴|) k ≥ |𝒳| |𝒴|.
+    No sparse table is made dense but in the two cases named first: up to 2¹⁷ cells, and (\|𝒳\| + \|𝒴\|) k ≥ \|𝒳\| \|𝒴\|.
 
     Where σ_k = σ_{k+1}, or σ's are equal, the modes are one orthonormal choice of many.
 
@@ -198,22 +199,21 @@ def _reflect(w: Array, A: Array) -> Array:
 
 
 class _DenseOperator:
-    """The centred DTM, long side first, and its Gram matrix: one product of matrices, then short vectors only."""
+    """The centred DTM, long side first; where that is much longer, its Gram matrix pays for itself."""
 
     def __init__(self, B: Array) -> None:
         self.B = B
-        self.G = B.T @ B
+        self.G = B.T @ B if B.shape[0] >= GRAM_ASPECT * B.shape[1] else None
 
     def gram(self, V: Array) -> Array:
-        return self.G @ V
+        return self.B.T @ (self.B @ V) if self.G is None else self.G @ V
 
     def forward(self, V: Array) -> Array:
         return self.B @ V
 
     def subtract(self, U: Array, s: Array, V: Array) -> None:
         """Take modes out, so that those of another order of magnitude get all digits of the Gram matrix."""
-        self.B = self.B - (U * s) @ V.T
-        self.G = self.B.T @ self.B
+        self.__init__(self.B - (U * s) @ V.T)  # type: ignore[misc]
 
 
 class _SparseOperator:
@@ -299,27 +299,29 @@ def _krylov(
     """Top eigenvectors of a Gram matrix orthogonal to those found: block Lanczos with thick restarts.
 
     K. Wu, H. Simon, SIAM J. Matrix Anal. Appl. 22 (2000) 602-616. Each new block is made orthogonal to the whole
-    basis, and the coefficients on the way fill the projected matrix T. With ``gram @ basis = basis @ T + Q @ R @ (last
+    basis. Its products with it fill the projected matrix T. With ``gram @ basis = basis @ T + Q @ R @ (last
     rows)`` the residual of a Ritz vector is the norm of R times the last entries of its coefficients.
     """
     free = found.shape[0] - found.shape[1]
-    room = min(2 * wanted + KRYLOV_ROOM, free)
+    room = min(2 * max(wanted, KRYLOV_CHECK) + KRYLOV_ROOM, free)
     width = 1 if room == free else width  # where the basis can fill the space, single steps fill it exactly
     old = found.shape[1]
     basis = np.empty((len(found), old + room), order="F")
     basis[:, :old] = found
     T = np.zeros((room, room))
     Q, R = _orthonormal(rng.standard_normal((len(found), width)), found, 0.0, rng)
-    size = 0
+    size, near = 0, 0  # the Gram matrix couples a new block with the basis vectors from `near` on, and no others
     for _ in range(KRYLOV_LIMIT):
         size += width
         known = basis[:, : old + size]
         known[:, -width:] = Q
         W = gram(Q)
-        overlap = known.T @ W
-        T[:size, size - width : size] = overlap[old:]
-        T[size - width : size, :size] = overlap[old:].T
-        Q, R = _orthonormal(W - known @ overlap, known, ROUNDING * np.abs(overlap).max(), rng)
+        overlap = known[:, old + near :].T @ W
+        T[near:size, size - width : size] = overlap
+        T[size - width : size, near:size] = overlap.T
+        W -= known[:, old + near :] @ overlap
+        Q, R = _orthonormal(W, known, ROUNDING * np.abs(overlap).max(), rng)
+        near = size - width
         full = size + width > room
         if full or (size >= max(wanted, 2 * KRYLOV_CHECK) and size % KRYLOV_CHECK < width):
             values, Y = (array[..., ::-1] for array in np.linalg.eigh(T[:size, :size]))
@@ -331,7 +333,7 @@ def _krylov(
             kept = wanted + (room - wanted) // 2
             basis[:, old : old + kept] = known[:, old:] @ Y[:, :kept]
             T[:] = np.diag(np.append(values[:kept], np.zeros(room - kept)))
-            size = kept
+            size, near = kept, 0
     raise np.linalg.LinAlgError(f"the modes did not converge in {KRYLOV_LIMIT} steps: their σ's are too close together")
 
 

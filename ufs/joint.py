@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import kl_div
+
+from ufs.local import kl_divergence
 
 __all__ = ["Joint"]
 
@@ -173,12 +174,12 @@ class Joint:
         >>> Joint([[0.25, 0.25], [0.25, 0.25]]).mutual_information()
         0.0
         """
-        if sp.issparse(self.P):
-            cells = self.P.tocoo()
-            product = self.px[cells.row] * self.py[cells.col]
-            elsewhere = max(0.0, 1 - float(product.sum()))  # what P_X P_Y puts on the cells that are not stored
-            return float(kl_div(cells.data, product).sum()) + elsewhere
-        return float(kl_div(self.P, np.outer(self.px, self.py)).sum())
+        if not sp.issparse(self.P):
+            return kl_divergence(self.P, np.outer(self.px, self.py))
+        cells = self.P.tocoo()
+        product = self.px[cells.row] * self.py[cells.col]
+        elsewhere = max(0.0, 1 - float(product.sum()))  # what P_X P_Y puts on the cells that are not stored
+        return kl_divergence(np.append(cells.data, 0.0), np.append(product, elsewhere))
 
 
 def _float_table(table: Any, name: str) -> Any:

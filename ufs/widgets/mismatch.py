@@ -130,7 +130,7 @@ def mismatch(p1: ArrayLike, p2: ArrayLike, labels: Sequence[Any] | None = None) 
     Raises
     ------
     ValueError
-        As :func:`ufs.feature_exponent`; for other than three symbols, and for p1 = p2.
+        As :func:`ufs.inference.feature_exponent`; for other than three symbols, and for p1 = p2.
 
     Examples
     --------
