@@ -104,9 +104,9 @@ def ace(
     Raises
     ------
     ValueError
-        As :class:`~ufs.joint.Joint` does for samples and tables; if y, bins and smoothers do not go together; if k is out of
-        range; if start has the wrong shape, is not finite or its columns are linearly dependent after centring; if a
-        smoother returns another shape or values that are not finite; if tolerance or max_sweeps is not positive.
+        As :class:`~ufs.joint.Joint` does for samples and tables; if y, bins and smoothers do not go together; if k is
+        out of range; if start has the wrong shape, is not finite or its columns are linearly dependent after centring;
+        if a smoother returns another shape or values that are not finite; if tolerance or max_sweeps is not positive.
 
     Warns
     -----
@@ -116,8 +116,8 @@ def ace(
     Notes
     -----
     L. Breiman, J. H. Friedman, "Estimating optimal transformations for multiple regression and correlation", JASA 80
-    (1985) 580-598, has k = 1 for one or more X. :func:`~ufs.dtm.modes` finds the same modes by a decomposition, without a
-    dependence on the gap between :math:`\sigma_k` and :math:`\sigma_{k+1}`.
+    (1985) 580-598, has k = 1 for one or more X. :func:`~ufs.dtm.modes` finds the same modes by a decomposition, whose
+    cost does not depend on the gap between :math:`\sigma_k` and :math:`\sigma_{k+1}`.
 
     Examples
     --------

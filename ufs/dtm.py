@@ -125,7 +125,8 @@ def modes(joint: Joint, k: int | None = None) -> Modes:
     error of σ_i, which is quadratic in them, is that of rounding; and once a further run, from a fresh start, has
     found nothing above σ_k in what the modes leave of :math:`\tilde B`, so that no copy of a repeated σ is missed.
     (That run starts from a random vector of a fixed seed: the assurance is overwhelming probability, not proof.)
-    No sparse table is made dense but in the two cases named first: up to 2¹⁷ cells, and (\|𝒳\| + \|𝒴\|) k ≥ \|𝒳\| \|𝒴\|.
+    No sparse table is made dense but in the two cases named first: up to 2¹⁷ cells, and
+    (\|𝒳\| + \|𝒴\|) k ≥ \|𝒳\| \|𝒴\|.
 
     Where σ_k = σ_{k+1}, or σ's are equal, the modes are one orthonormal choice of many.
 
@@ -316,6 +317,7 @@ def _krylov(
         known = basis[:, : old + size]
         known[:, -width:] = Q
         W = gram(Q)
+        W -= found @ (found.T @ W)  # rounding feeds what was found, the trivial mode most of all
         overlap = known[:, old + near :].T @ W
         T[near:size, size - width : size] = overlap
         T[size - width : size, near:size] = overlap.T
@@ -343,9 +345,11 @@ def _orthonormal(W: Array, known: Array, noise: float, rng: np.random.Generator)
     lost = np.abs(R.diagonal()) <= noise
     R[lost] = 0
     Q[:, lost] = rng.standard_normal((len(Q), np.count_nonzero(lost)))
-    for _ in range(2 if lost.any() else 1):
+    for _ in range(3):
         Q, S = _qr(Q - known @ (known.T @ Q))
         R = S @ R
+        if np.abs(S.diagonal()).min() > 0.5:  # where a projection takes most of a vector, its rounding errors count
+            break
     return Q, R
 
 
