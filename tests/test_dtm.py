@@ -360,3 +360,33 @@ def test_no_functions_are_more_correlated():
         assert correlation.max() <= maximal_correlation(joint) + 1e-12
         f = g @ joint.P.T / joint.px
     np.testing.assert_allclose(correlation, maximal_correlation(joint), atol=1e-6)
+
+
+@pytest.mark.parametrize("shape", [(1700, 380), (380, 1700)])
+def test_gram_matrix_of_a_long_table_keeps_small_sigmas(shape):
+    """Squares lose half of the digits: what is small is found again in what the large modes leave."""
+    sigma = LARGE["many orders"]
+    joint = with_spectrum(sigma, *shape)
+    m = modes(joint, 7)
+    assert_modes(joint, m)
+    np.testing.assert_allclose(m.sigma, np.r_[sigma, 0, 0], atol=1e-14)
+
+
+def test_lost_directions_are_replaced():
+    """A block that the basis already holds leaves nothing: new directions come in, with no coupling to the old."""
+    rng = np.random.default_rng(0)
+    known = np.linalg.qr(rng.standard_normal((50, 7)))[0]
+    for W in (np.zeros((50, 1)), np.c_[np.zeros(50), rng.standard_normal(50)]):
+        Q, R = solver._orthonormal(W.copy(), known, 1e-14, rng)
+        together = np.hstack([known, Q])
+        np.testing.assert_allclose(together.T @ together, np.eye(together.shape[1]), atol=1e-14)
+        np.testing.assert_allclose(R[:, 0], 0, atol=1e-14)
+
+
+def test_left_vectors_of_null_modes():
+    """The image of null vectors is rounding, most of it along what was found: none of that may stay."""
+    rng = np.random.default_rng(0)
+    U = np.linalg.qr(rng.standard_normal((60, 4)))[0]
+    V = np.linalg.qr(rng.standard_normal((30, 3)))[0]
+    left, _, _ = solver._triples(U[:, :3] + 1e-13 * rng.standard_normal((60, 3)), V, U)
+    np.testing.assert_allclose(np.hstack([U, left]).T @ left, np.eye(7, 3, k=-4), atol=1e-14)
