@@ -186,7 +186,8 @@ def measure(case: Case, budget: float, bar: tqdm) -> list[dict[str, Any]]:
             record = records.setdefault(name, {"case": case.name, "method": name, "note": note})
             if "failed" in record["note"] or ("prince" in name and case.frame is None):
                 continue
-            if record.get("seconds", 0) > budget:  # once is enough for what takes so long
+            # Twice is enough for what takes so long. Once is not: one stalled run would stand as the best of several.
+            if record.get("seconds", 0) > budget and record["runs"] >= 2:
                 continue
             try:
                 (U, s, V), seconds, cpu, peak = watched(lambda method=method: method(case))
@@ -220,7 +221,7 @@ def measure(case: Case, budget: float, bar: tqdm) -> list[dict[str, Any]]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--output", type=Path, default=RESULTS)
-    parser.add_argument("--budget", type=float, default=10, help="seconds beyond which a method is run only once")
+    parser.add_argument("--budget", type=float, default=10, help="seconds beyond which a method runs only twice")
     arguments = parser.parse_args()
     start = time.perf_counter()
     cases = [

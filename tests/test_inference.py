@@ -149,6 +149,16 @@ def test_only_the_span_of_the_features_counts() -> None:
         assert feature_exponent(h[:, 0], p, q) <= feature_exponent(h, p, q) + 1e-12
 
 
+def test_a_dependent_column_adds_nothing_whatever_its_mean() -> None:
+    rng = np.random.default_rng(0)
+    for p, q in pairs(12, seed=6):
+        h = rng.standard_normal((len(p), 2))
+        for mean in (1.0, 1e3, 1e5):
+            more = np.column_stack([h, h.sum(axis=1) + mean])
+            assert feature_exponent(more, p, q) == pytest.approx(feature_exponent(h, p, q), rel=1e-8, abs=1e-14)
+            assert local_exponent(more, p, q, p) == pytest.approx(local_exponent(h, p, q, p), rel=1e-8, abs=1e-14)
+
+
 def test_nothing_to_tell_is_zero() -> None:
     assert feature_exponent([7, 7, 7], P1, P2) == 0
     assert feature_exponent(np.full((3, 2), 0.1), P1, P2) == 0
@@ -268,11 +278,11 @@ def test_more_samples_make_fewer_errors() -> None:
 @pytest.mark.parametrize(
     ("p1", "message"),
     [
-        ([0.5, 0.6, -0.1], r"p1\[2\] = -0\.1"),
-        ([0.5, np.nan, 0.5], r"p1\[1\] = nan"),
+        ([0.5, 0.6, -0.1], r"p1\[2\] = -0\.1 is no probability"),
+        ([0.5, np.nan, 0.5], r"p1\[1\] = nan is no probability"),
         ([0.5, 0.3, 0.3], r"p1 sums to 1\.1, not 1"),
         ([[0.5, 0.3, 0.2]], r"p1 has shape \(1, 3\)"),
-        ([0.5, 0.5], "p1 has 2 symbols and p2 has 3"),
+        ([0.5, 0.5], r"p1 has shape \(2,\) and p2 \(3,\): they must be over the same alphabet"),
     ],
 )
 def test_what_is_no_distribution_is_refused(p1: Any, message: str) -> None:
@@ -283,13 +293,13 @@ def test_what_is_no_distribution_is_refused(p1: Any, message: str) -> None:
 
 
 def test_features_and_zeros_that_make_no_sense_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"p2\[0\] = 0.*merge it"):
+    with pytest.raises(ValueError, match=r"p2\[0\] = 0\.0 is not positive.*merge it"):
         feature_exponent([1, 2, 3], P1, [0, 0.5, 0.5])
-    with pytest.raises(ValueError, match=r"p0\[2\] = 0"):
+    with pytest.raises(ValueError, match=r"p0\[2\] = 0\.0 is not positive: .*another reference"):
         local_exponent([1, 2, 3], P1, P2, [0.5, 0.5, 0])
-    with pytest.raises(ValueError, match=r"h has shape \(2,\)"):
+    with pytest.raises(ValueError, match=r"h has shape \(2,\): it needs one row for each of the 3 symbols of p1"):
         feature_exponent([1, 2], P1, P2)
-    with pytest.raises(ValueError, match="h is inf at symbol 1"):
+    with pytest.raises(ValueError, match=r"h\[1\] = inf is not finite"):
         feature_exponent([1, np.inf, 2], P1, P2)
     for n in (0, 2.5, []):
         with pytest.raises(ValueError, match="sample sizes"):

@@ -137,7 +137,7 @@ def test_the_limit_of_the_ball_is_sharp() -> None:
     with pytest.raises(ValueError, match=r"P\[0\] would be -.*eps up to 0\.333333, and eps is 0\.34"):
         ufs.distribution(worst, P0, 0.34)
     ufs.sample_neighborhood(P0, limit, rng=0, size=100)
-    with pytest.raises(ValueError, match=r"beyond 0\.333333 .*P0\[0\] = 0\.1 sets"):
+    with pytest.raises(ValueError, match=r"beyond 0\.333333 .*p0\[0\] = 0\.1 sets"):
         ufs.sample_neighborhood(P0, 0.34, rng=0)
 
 
@@ -227,9 +227,9 @@ def test_dependence_bounds_the_average_strength_of_an_attribute_only() -> None:
     [
         ([0.5, 0.6], [0.5, 0.5], r"p sums to 1\.1, not 1"),
         ([0.5, 0.5], [0.5, 0.499], r"(q|p0) sums to 0\.999"),
-        ([1.5, -0.5], [0.5, 0.5], r"p\[1\] = -0\.5 is negative"),
-        ([0.5, 0.5], [np.nan, 0.5], r"(q|p0)\[0\] is nan"),
-        ([np.inf, 0.5], [0.5, 0.5], r"p\[0\] is inf"),
+        ([1.5, -0.5], [0.5, 0.5], r"p\[1\] = -0\.5 is no probability: .* at least 0"),
+        ([0.5, 0.5], [np.nan, 0.5], r"(q|p0)\[0\] = nan is no probability: it must be finite"),
+        ([np.inf, 0.5], [0.5, 0.5], r"p\[0\] = inf is no probability: it must be finite"),
         ([0.5, 0.5], [0.2, 0.3, 0.5], r"p has shape \(2,\) and (q|p0) \(3,\)"),
         ([[0.5, 0.5]], [0.5, 0.5], r"shape \(1, 2\)"),
         ([], [], r"p has shape \(0,\)"),
@@ -244,19 +244,22 @@ def test_what_is_no_distribution_is_refused(f: Callable[..., Any], p: Any, q: An
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: ufs.information_vector([0.5, 0.5], [1, 0], 0.1), r"p0\[1\] is 0: a reference must be positive"),
+        (
+            lambda: ufs.information_vector([0.5, 0.5], [1, 0], 0.1),
+            r"p0\[1\] = 0\.0 is not positive: drop the symbol, or take",
+        ),
         (lambda: ufs.information_vector([0.5, 0.5], [0.5, 0.5], 0), r"eps = 0: it must be a positive number"),
         (lambda: ufs.information_vector([0.5, 0.5], [0.5, 0.5], math.nan), r"eps = nan"),
         (lambda: ufs.distribution([1, 1], [0.5, 0.5], 0.1), r"sum to 1\.14142.*not perpendicular"),
-        (lambda: ufs.distribution([1, -1, 0], [0.5, 0.5], 0.1), r"phi has shape \(3,\), and p0 \(2,\)"),
-        (lambda: ufs.distribution([np.nan, 0], [0.5, 0.5], 0.1), r"phi\[0\] is nan"),
+        (lambda: ufs.distribution([1, -1, 0], [0.5, 0.5], 0.1), r"phi has shape \(3,\) and p0 \(2,\): give one entry"),
+        (lambda: ufs.distribution([np.nan, 0], [0.5, 0.5], 0.1), r"phi\[0\] = nan is not finite: give a number"),
         (lambda: ufs.distribution([1, -1], [0.5, 0.5], 0.8), r"P\[1\] would be -0\.0656.*up to 0\.707107"),
         (lambda: ufs.feature_vector([1, 0], [0.5, 0.5]), r"h has mean 0\.5 under p0, not 0: centre it"),
         (lambda: ufs.feature_vector([[1, 1], [-1, 0]], [0.5, 0.5]), r"column 1 of h has mean 0\.5"),
         (lambda: ufs.feature_vector([1, -1, 0], [0.5, 0.5]), r"h has shape \(3,\): it needs one row for each of the 2"),
-        (lambda: ufs.feature_vector([1, np.inf], [0.5, 0.5]), r"h\[1\] is inf"),
-        (lambda: ufs.feature_vector([[1], [-1]], [[0.5, 0.5]]), r"p0 has 2 axes"),
-        (lambda: ufs.sample_neighborhood([1.0], 0.1), r"p0 has shape \(1,\)"),
+        (lambda: ufs.feature_vector([1, np.inf], [0.5, 0.5]), r"h\[1\] = inf is not finite: give a number"),
+        (lambda: ufs.feature_vector([[1], [-1]], [[0.5, 0.5]]), r"p0 has 2 axes, not 1: flatten it, and h"),
+        (lambda: ufs.sample_neighborhood([1.0], 0.1), r"p0 has shape \(1,\): .*at least two symbols"),
         (lambda: ufs.sample_neighborhood([0.5, 0.5], -1), r"eps = -1"),
     ],
 )

@@ -27,6 +27,12 @@ def plane_vectors(p0: np.ndarray, count: int, rng: np.random.Generator) -> np.nd
     return rng.standard_normal((count, basis.shape[1])) @ basis.T
 
 
+def white(h: np.ndarray, p: np.ndarray) -> np.ndarray:
+    """Features of mean zero with the same span, uncorrelated and of variance one under p."""
+    h = h - p @ h
+    return np.linalg.solve(np.linalg.cholesky((h * p[:, None]).T @ h), h.T).T
+
+
 # ---- the ensemble (D8) -----------------------------------------------------------------------------------------------
 
 
@@ -118,9 +124,7 @@ def test_modes_capture_most(joint: ufs.Joint, rng: np.random.Generator, k: int) 
 
 def test_captured_is_the_squared_norm_of_conditional_means(joint: ufs.Joint, rng: np.random.Generator) -> None:
     """With E h = 0 and E h hᵀ = I: ‖ΞᵀB̃‖² = Σ_x P_X(x) ‖E[h(Y) | X = x]‖²."""
-    h = rng.standard_normal((4, 2))
-    h -= joint.py @ h
-    h = np.linalg.solve(np.linalg.cholesky((h * joint.py[:, None]).T @ h), h.T).T
+    h = white(rng.standard_normal((4, 2)), joint.py)
     means = joint.P @ h / joint.px[:, None]
     assert captured(h, joint) == pytest.approx(joint.px @ np.sum(means**2, axis=1), rel=1e-12)
 
@@ -151,9 +155,7 @@ def test_a_sparse_table_gives_the_same(joint: ufs.Joint) -> None:
 def test_the_average_is_that_of_a_simulation(joint: ufs.Joint, rng: np.random.Generator, of: str) -> None:
     """Local exponents of 40,000 random attributes, and the constant 1 / (|𝒳| - 1) or 1 / (|𝒴| - 1) of their mean."""
     table = joint if of == "Y" else ufs.Joint(joint.P.T)
-    h = rng.standard_normal((len(table.py), 2))
-    h -= table.py @ h
-    h = np.linalg.solve(np.linalg.cholesky((h * table.py[:, None]).T @ h), h.T).T
+    h = white(rng.standard_normal((len(table.py), 2)), table.py)
     px_v = random_attribute(table.px, 0.1, rng, values=3, draws=40_000)
     moved = (px_v[:, 0] - px_v[:, 1]) @ (table.P / table.px[:, None]) @ h  # E[h | V = v] - E[h | V = v']
     local = np.sum(moved**2, axis=1) / 8
@@ -180,9 +182,7 @@ def test_the_exponent_stays_within_its_bound(joint: ufs.Joint, rng: np.random.Ge
     eps = 0.125 * np.sqrt(joint.py.min()) / sigma
     assert eps <= largest_eps(joint.px)
     for k in (1, 2, 3):
-        h = rng.standard_normal((4, k))
-        h -= joint.py @ h
-        h = np.linalg.solve(np.linalg.cholesky((h * joint.py[:, None]).T @ h), h.T).T
+        h = white(rng.standard_normal((4, k)), joint.py)
         px_v = random_attribute(joint.px, eps, rng, values=3, draws=20)
         moved = (px_v[:, 0] - px_v[:, 1]) @ (joint.P / joint.px[:, None]) @ h
         local = np.sum(moved**2, axis=1) / 8
@@ -198,9 +198,9 @@ def test_the_exponent_stays_within_its_bound(joint: ufs.Joint, rng: np.random.Ge
     ("p0", "message"),
     [
         ([0.5, 0.5, 0.5], r"sums to 1\.5, not 1"),
-        ([1.0, 0.0], r"p0\[1\] = 0\.0: every probability must be positive"),
-        ([1.5, -0.5], r"p0\[1\] = -0\.5"),
-        ([0.5, float("nan")], r"p0\[1\] = nan"),
+        ([1.0, 0.0], r"p0\[1\] = 0\.0 is not positive"),
+        ([1.5, -0.5], r"p0\[1\] = -0\.5 is no probability"),
+        ([0.5, float("nan")], r"p0\[1\] = nan is no probability"),
         ([1.0], "at least two symbols"),
         ([[0.5, 0.5]], r"shape \(1, 2\)"),
     ],
@@ -218,26 +218,35 @@ def test_no_distribution_is_refused(p0: list[float], message: str, rng: np.rando
 def test_bad_vectors_and_numbers_are_refused(joint: ufs.Joint, rng: np.random.Generator) -> None:
     with pytest.raises(ValueError, match=r"inner product 1 with the root of p0"):
         rotate(np.sqrt(P0), P0, rng)
-    with pytest.raises(ValueError, match=r"shape \(3,\): give finite vectors of length 4"):
+    with pytest.raises(ValueError, match=r"shape \(3,\): give vectors of length 4"):
         rotate([1, 0, -1], P0, rng)
-    for eps in (0, -0.1, 0.34, float("nan")):
-        with pytest.raises(ValueError, match=r"at most 0\.333333.*symbol 3"):
+    with pytest.raises(ValueError, match=r"phi\[2\] = nan is not finite"):
+        rotate([0, 0, np.nan, 0], P0, rng)
+    for eps in (0, -0.1, float("nan"), float("inf")):
+        with pytest.raises(ValueError, match=rf"eps = {eps}: it must be a positive number"):
             random_attribute(P0, eps, rng)
+    with pytest.raises(ValueError, match=r"eps = 0\.34: beyond 0\.333333 .*p0\[3\] = 0\.1 sets the limit"):
+        random_attribute(P0, 0.34, rng)
     for values in (1, 5, 2.5):
         with pytest.raises(ValueError, match="room for a simplex of 2 to 4 vectors"):
             random_attribute(P0, 0.1, rng, values=values)
-    for h in ([1, 2, 3], np.ones((5, 2)), np.ones((4, 1, 1)), [1, 2, 3, float("inf")]):
-        with pytest.raises(ValueError, match="finite value for each of the 4 symbols of Y"):
+    for h in ([1, 2, 3], np.ones((5, 2)), np.ones((4, 1, 1))):
+        with pytest.raises(ValueError, match=r"h has shape .*: it needs one row for each of the 4 symbols of Y"):
             captured(h, joint)
+    with pytest.raises(ValueError, match=r"h\[3\] = inf is not finite"):
+        captured([1, 2, 3, float("inf")], joint)
     with pytest.raises(ValueError, match="5 symbols of X"):
         captured(np.ones(4), joint, of="X")
     with pytest.raises(ValueError, match="of = 'Z'"):
         captured(np.ones(4), joint, of="Z")
     with pytest.raises(ValueError, match="of = 'Z'"):
         averaged_exponent(np.ones(4), joint, 4, 0.1, of="Z")
-    for spread, eps in ((-1, 0.1), (float("nan"), 0.1), (4, 0), (4, float("inf"))):
-        with pytest.raises(ValueError, match="ε is positive"):
-            averaged_exponent(np.ones(4), joint, spread, eps)
+    for spread in (-1, float("nan"), float("inf")):
+        with pytest.raises(ValueError, match=rf"spread = {spread}: .* finite and at least 0"):
+            averaged_exponent(np.ones(4), joint, spread, 0.1)
+    for eps in (0, float("inf")):
+        with pytest.raises(ValueError, match=rf"eps = {eps}: it must be a positive number"):
+            averaged_exponent(np.ones(4), joint, 4, eps)
     for shape in ((2, 5), (3, 1, 5), (3, 2, 4)):
         with pytest.raises(ValueError, match=r"must be \(draws, values, 5\)"):
             attribute_exponents(np.ones(4), joint, np.ones(shape))

@@ -12,6 +12,7 @@ import scipy.sparse as sp
 from numpy.typing import ArrayLike, NDArray
 from scipy.linalg import lapack
 
+from ufs import _checks as check
 from ufs.dtm import Modes, _mode_count, _signs, dtm
 from ufs.joint import Joint
 
@@ -138,10 +139,9 @@ def ace(
         return _ace_of_smoothers(x, y, k, smoothers, start, tolerance, max_sweeps)
     joint = _joint(x, y, bins)
     k = _mode_count(k, joint.P.shape)
-    root_x, root_y = np.sqrt(joint.px), np.sqrt(joint.py)
-    B = dtm(joint, centered=not sp.issparse(joint.P))  # the sweeps centre; a table that is sparse stays so
-    Q = _orthonormal(root_x, root_x[:, None] * _start(start, joint.P.shape[0], k), "start")
-    found = _iterate(lambda V: B @ V, lambda U: B.T @ U, None, root_x, root_y, Q, tolerance, max_sweeps)
+    to_y, to_x, root_x, root_y = _expectations(joint)
+    Q = _orthonormal(root_x, _random(root_x.size, k) if start is None else start, k, "start")
+    found = _iterate(to_y, to_x, None, root_x, root_y, Q, tolerance, max_sweeps)
     return _finish(found, root_x, root_y, joint)
 
 
@@ -176,10 +176,9 @@ def ace_sweep(joint: Joint, f: ArrayLike) -> tuple[Array, Array, Array]:
     """
     f = np.asarray(f, dtype=float)
     columns = _mode_count(f.shape[1] if f.ndim == 2 else 1, joint.P.shape)
-    root_x, root_y = np.sqrt(joint.px), np.sqrt(joint.py)
-    B = dtm(joint, centered=not sp.issparse(joint.P))
-    Q = _orthonormal(root_x, root_x[:, None] * _start(f, joint.P.shape[0], columns), "f")
-    V, U, sigma, after, _ = _sweep(lambda V: B @ V, lambda U: B.T @ U, None, root_x, root_y, Q)
+    to_y, to_x, root_x, root_y = _expectations(joint)
+    Q = _orthonormal(root_x, f, columns, "f")
+    V, U, sigma, after, _ = _sweep(to_y, to_x, None, root_x, root_y, Q)
     overlap = (root_x[:, None] * f).T @ V  # each new feature points where the given ones do
     signs = np.where(overlap[np.abs(overlap).argmax(axis=0), np.arange(columns)] < 0, -1.0, 1.0)
     turned = np.where(np.sum(after * V, axis=0) < 0, -signs, signs)
@@ -210,9 +209,7 @@ def equal_mass_bins(values: ArrayLike, m: int) -> NDArray[np.intp]:
     >>> equal_mass_bins([0.3, 9.0, 0.1, 2.5], 2)
     array([0, 1, 0, 1])
     """
-    values = np.asarray(values, dtype=float)
-    if values.ndim != 1 or not np.isfinite(values).all():
-        raise ValueError("the values to be binned must be one row of finite numbers: drop or fill what is missing")
+    values = _continuous(values, "values")
     if isinstance(m, bool) or not isinstance(m, int | np.integer) or not 2 <= m <= values.size:
         raise ValueError(f"m = {m!r}: {values.size} values can be put into 2 to {values.size} bins")
     edges = np.quantile(values, np.arange(1, m) / m)
@@ -291,12 +288,17 @@ def _counted(x: NDArray[Any], y: NDArray[Any]) -> Joint | None:
     return Joint.from_counts(table[np.ix_(rows, columns)], **labels)
 
 
+def _continuous(values: ArrayLike, name: str) -> Array:
+    """Samples that can be binned."""
+    samples = check.finite(values, name, "drop or fill what is missing")
+    check.axes(samples, 1, name, "one number per sample")
+    return samples
+
+
 def _binned(values: ArrayLike, bins: Any, name: str) -> Any:
     if bins is None:
         return values
-    values = np.asarray(values, dtype=float)
-    if values.ndim != 1 or not np.isfinite(values).all():
-        raise ValueError(f"{name} must be one row of finite numbers to be binned: drop or fill what is missing")
+    values = _continuous(values, name)
     if np.ndim(bins) == 0:
         return equal_mass_bins(values, bins)
     edges = np.asarray(bins, dtype=float)
@@ -305,30 +307,35 @@ def _binned(values: ArrayLike, bins: Any, name: str) -> Any:
     return np.digitize(values, edges)
 
 
-def _start(start: ArrayLike | None, size: int, k: int) -> Array:
-    if start is None:
-        return np.random.default_rng(0).standard_normal((size, k))
-    features = np.asarray(start, dtype=float)
-    if features.shape != (size, k):
-        raise ValueError(f"the features to start from have shape {features.shape}: give one row for each of the {size} "
-                         f"symbols of X and one column for each of the {k} features")  # fmt: skip
-    if not np.isfinite(features).all():
-        raise ValueError("the features to start from hold a value that is not finite")
-    return features
+def _random(size: int, k: int) -> Array:
+    return np.random.default_rng(0).standard_normal((size, k))
 
 
-def _orthonormal(root: Array, V: Array, name: str) -> Array:
-    """Re-centred, orthonormal columns with the span of V, which must not lose a dimension."""
+def _orthonormal(root: Array, features: ArrayLike, k: int, name: str) -> Array:
+    """Orthonormal vectors with the span of √p f for k centred features, which must not be dependent."""
+    values = np.asarray(features, dtype=float)
+    if values.shape != (root.size, k):
+        raise ValueError(
+            f"{name} has shape {values.shape}: it needs one row for each of the {root.size} symbols or samples of X "
+            f"and one column for each of the {k} features"
+        )
+    V = root[:, None] * check.finite(values, name)
     size = np.linalg.norm(V, axis=0)
     Q, R = _recentred(root, V / np.where(size > 0, size, 1))
     if np.linalg.svd(R, compute_uv=False)[-1] <= ROUNDING * len(root):
         raise ValueError(
-            f"the features in {name} are constant or linearly dependent: after centring they must span k dimensions"
+            f"the features in {name} are constant or linearly dependent: after centring they must span {k} dimensions"
         )
     return Q
 
 
 # ---- the iteration ---------------------------------------------------------------------------------------------------
+
+
+def _expectations(joint: Joint) -> tuple[Map, Map, Array, Array]:
+    """Conditional expectation given y and given x, as maps of vectors, and the roots of the marginals."""
+    B = dtm(joint, centered=not sp.issparse(joint.P))  # the sweeps centre; a table that is sparse stays so
+    return lambda V: B @ V, lambda U: B.T @ U, np.sqrt(joint.px), np.sqrt(joint.py)
 
 
 def _recentred(root: Array, V: Array) -> tuple[Array, Array]:
@@ -402,15 +409,14 @@ def _ace_of_smoothers(
     max_sweeps: int,
 ) -> AceModes:
     """The same iteration with functions of the samples in place of functions of symbols, each sample of mass 1/n."""
-    n = len(np.asarray(x))
-    if len(np.asarray(y)) != n:
-        raise ValueError(f"x has {n} samples and y has {len(np.asarray(y))}: they must be pairs")
+    x, y = np.asarray(x), np.asarray(y)
+    check.pairs(x, y)
+    n = len(x)
     k = _mode_count(k, (n, n))
     given_x, given_y = (_checked(smooth, name) for smooth, name in zip(smoothers, ("given_x", "given_y"), strict=True))
     root = np.full(n, 1 / np.sqrt(n))
-    if start is None:  # a start has to be a function of x
-        start = given_x(np.random.default_rng(0).standard_normal((n, k)))
-    Q = _orthonormal(root, root[:, None] * _start(start, n, k), "start")
+    # a start has to be a function of x
+    Q = _orthonormal(root, given_x(_random(n, k)) if start is None else start, k, "start")
     found = _iterate(given_y, given_x, lambda U, V: U.T @ V, root, root, Q, tolerance, max_sweeps)
     return _finish(found, root, root, None)
 

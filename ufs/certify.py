@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ufs import _checks as check
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -53,8 +55,8 @@ def remainder_order(remainder: ArrayLike, eps: ArrayLike) -> float:
     Raises
     ------
     ValueError
-        For shapes that differ, an ε that is not positive, fewer than two different ε, and a remainder that is zero
-        or not finite: its logarithm says nothing, and the fit would.
+        For shapes that differ, an ε that is not positive and finite, fewer than two different ε, and a remainder that
+        is zero or not finite: its logarithm says nothing, and the fit would.
 
     Examples
     --------
@@ -62,7 +64,7 @@ def remainder_order(remainder: ArrayLike, eps: ArrayLike) -> float:
     >>> round(remainder_order(np.cos(eps) - (1 - eps**2 / 2), eps), 2)
     4.0
     """
-    remainder, eps = _paired(remainder, eps, "remainder")
+    remainder, eps = _measured(remainder=remainder, eps=eps)
     bad = np.flatnonzero(~np.isfinite(remainder) | (remainder == 0))
     if bad.size:
         raise ValueError(
@@ -90,14 +92,18 @@ def valid_range(local: ArrayLike, exact: ArrayLike, eps: ArrayLike, within: floa
     float
         One of the given ε, and nan if the local value fails already at the smallest.
 
+    Raises
+    ------
+    ValueError
+        For shapes that differ, and an ε that is not positive and finite.
+
     Examples
     --------
     >>> eps = np.linspace(0.1, 2, 20)
     >>> round(valid_range(eps, np.sin(eps), eps), 1)
     0.7
     """
-    local, eps = _paired(local, eps, "local")
-    exact, _ = _paired(exact, eps, "exact")
+    local, exact, eps = _measured(local=local, exact=exact, eps=eps)
     order = np.argsort(eps)
     good = np.abs(local - exact)[order] <= within * np.abs(exact)[order]
     count = int(np.argmin(good)) if not good.all() else good.size
@@ -116,6 +122,11 @@ def certify(result: str, local: ArrayLike, exact: ArrayLike, eps: ArrayLike, wit
     within : float
         Relative error of the range.
 
+    Raises
+    ------
+    ValueError
+        As :func:`remainder_order` for exact - local.
+
     Examples
     --------
     >>> eps = np.geomspace(1e-3, 1, 31)
@@ -123,8 +134,7 @@ def certify(result: str, local: ArrayLike, exact: ArrayLike, eps: ArrayLike, wit
     >>> round(c.order, 1), round(c.range, 2)
     (3.0, 0.63)
     """
-    local, eps = _paired(local, eps, "local")
-    exact, _ = _paired(exact, eps, "exact")
+    local, exact, eps = _measured(local=local, exact=exact, eps=eps)
     return Certificate(
         result,
         remainder_order(exact - local, eps),
@@ -158,10 +168,12 @@ def certificate_table(certificates: Sequence[Certificate]) -> pd.DataFrame:
     return pd.DataFrame(rows).set_index("result")
 
 
-def _paired(values: ArrayLike, eps: ArrayLike, name: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    values, eps = np.asarray(values, dtype=float), np.asarray(eps, dtype=float)
-    if values.ndim != 1 or values.shape != eps.shape:
-        raise ValueError(f"{name} has shape {values.shape} and eps {eps.shape}: give one value for each ε, in one row")
-    if not (eps > 0).all():
-        raise ValueError("every ε must be positive")
-    return values, eps
+def _measured(**named: ArrayLike) -> list[NDArray[np.float64]]:
+    """Rows of values, named as in the call, and as the last of them the ε at which they were measured."""
+    rows = {name: np.asarray(values, dtype=float) for name, values in named.items()}
+    check.same_shape("give one value for each ε", **rows)
+    check.axes(rows["eps"], 1, "eps", "give one value for each measurement")
+    check.entries(
+        (rows["eps"] > 0) & np.isfinite(rows["eps"]), rows["eps"], "eps", "is no ε: it must be positive and finite"
+    )
+    return list(rows.values())

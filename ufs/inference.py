@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import brentq, minimize
 from scipy.special import betaincinv, expit
 
+from ufs import _checks as check
 from ufs.local import kl_divergence
 
 __all__ = [
@@ -24,9 +25,9 @@ __all__ = [
 
 Array: TypeAlias = NDArray[np.float64]
 
-SUM_TOLERANCE = 1e-9
 GAP = 1e-8  # relative distance of the two bounds above which an exponent is not returned
 EPS = float(np.finfo(float).eps)
+ROUNDING = 64 * EPS  # of a feature's value, for each symbol
 CHUNK = 2**22  # numbers drawn at a time
 
 
@@ -230,8 +231,9 @@ def exponent_bounds(h: ArrayLike, p1: ArrayLike, p2: ArrayLike) -> ExponentBound
     p, q = _pair(p1, p2)
     _positive(p, "p1")
     _positive(q, "p2")
-    values = _features(h, len(p))
-    white, back, centre = _whiten(values, (p + q) / 2)
+    values = check.features(h, p.size, "p1")
+    _, back, centre = _orthonormal(values, (p + q) / 2)
+    white = (values - centre) @ back
     gap = (p - q) @ white
     size = float(np.linalg.norm(gap))
     if size <= 8 * EPS:
@@ -290,10 +292,9 @@ def local_exponent(h: ArrayLike, p1: ArrayLike, p2: ArrayLike, p0: ArrayLike) ->
     2.9091e-04 2.9103e-04
     """
     p, q = _pair(p1, p2)
-    reference, _ = _pair(p0, p, names=("p0", "p1"))
-    _positive(reference, "p0")
-    white, _, _ = _whiten(_features(h, len(p)), reference)
-    return float(np.sum(((p - q) @ white) ** 2)) / 8
+    reference, _ = check.distributions(p0=check.reference(p0), p1=p)
+    xi, _, _ = _orthonormal(check.features(h, p.size, "p1"), reference)
+    return float(np.sum(((p - q) / np.sqrt(reference) @ xi) ** 2)) / 8
 
 
 def simulate_error(
@@ -351,7 +352,8 @@ def simulate_error(
         raise ValueError(f"confidence = {confidence}: it lies between 0 and 1, both excluded")
     bounds = exponent_bounds(h, p1, p2)
     p, q = _pair(p1, p2)
-    score = _features(h, len(p)) @ bounds.theta - bounds.threshold  # its mean is positive where the test says P₂
+    values = check.features(h, p.size, "p1")
+    score = values @ bounds.theta - bounds.threshold  # its mean is positive where the test says P₂
     rng = np.random.default_rng(seed)
     wrong = np.zeros(sizes.size, dtype=np.int64)
     for i, size in enumerate(_watched(sizes)):
@@ -449,20 +451,21 @@ def _newton(dual: _Dual, x: Array) -> Array:
     return x
 
 
-def _whiten(h: Array, p: Array) -> tuple[Array, Array, Array]:
-    """White features with the same span as h, the matrix that makes them from h - centre, and the centre.
+def _orthonormal(h: Array, p: Array) -> tuple[Array, Array, Array]:
+    """Orthonormal basis Ξ of the span of the vectors √p (h - E h), the matrix T with Ξ = √p (h - E h) T, and E h.
 
     Columns that are constant up to rounding have no part in it, nor have combinations of columns that are.
     """
     centre = p @ h
     around = h - centre
     scale = np.sqrt(p @ around**2)
-    varies = scale > 64 * EPS * np.abs(h).max(axis=0)
+    size = np.abs(h).max(axis=0)
+    varies = scale > ROUNDING * len(h) * size
     back = np.diag(1 / np.where(varies, scale, 1.0))[:, varies]
-    _, s, vt = np.linalg.svd(np.sqrt(p)[:, None] * (around @ back), full_matrices=False)
-    kept = s > 64 * EPS * max(h.shape) * s.max(initial=0.0)
-    back = back @ (vt[kept].T / s[kept])
-    return around @ back, back, centre
+    U, s, vt = np.linalg.svd(np.sqrt(p)[:, None] * (around @ back), full_matrices=False)
+    noise = ROUNDING * max(h.shape) * (size[varies] / scale[varies]).max(initial=1.0)  # a large mean costs digits
+    kept = s > noise
+    return U[:, kept], back @ (vt[kept].T / s[kept]), centre
 
 
 def _mistakes(score: Array, p: Array, size: int, trials: int, rng: np.random.Generator) -> int:
@@ -486,40 +489,18 @@ def _watched(sizes: NDArray[Any]) -> Any:
     return tqdm(sizes, unit="n", delay=1, disable=None)
 
 
-def _pair(p1: ArrayLike, p2: ArrayLike, names: tuple[str, str] = ("p1", "p2")) -> tuple[Array, Array]:
-    p, q = (_distribution(values, name) for values, name in zip((p1, p2), names, strict=True))
-    if len(p) != len(q):
-        raise ValueError(f"{names[0]} has {len(p)} symbols and {names[1]} has {len(q)}: they need the same alphabet")
+def _pair(p1: ArrayLike, p2: ArrayLike) -> tuple[Array, Array]:
+    """Two distributions over the symbols that the rows of h belong to."""
+    p, q = check.distributions(p1=p1, p2=p2)
+    check.axes(p, 1, "p1", "flatten it, and p2 and h with it")
     return p, q
 
 
-def _distribution(values: ArrayLike, name: str) -> Array:
-    p = np.asarray(values, dtype=float)
-    if p.ndim != 1 or p.size == 0:
-        raise ValueError(f"{name} has shape {p.shape}: a distribution is one row of probabilities")
-    bad = np.flatnonzero(~(np.isfinite(p) & (p >= 0)))
-    if bad.size:
-        raise ValueError(f"{name}[{bad[0]}] = {p[bad[0]]}: a probability is finite and at least 0")
-    if abs(p.sum() - 1) > SUM_TOLERANCE:
-        raise ValueError(f"{name} sums to {p.sum():.12g}, not 1: divide it by its sum if it holds counts or weights")
-    return p
-
-
 def _positive(p: Array, name: str) -> None:
-    zero = np.flatnonzero(p == 0)
-    if zero.size:
-        raise ValueError(
-            f"{name}[{zero[0]}] = 0: the exponent is defined for positive probabilities; drop the symbol if neither "
-            "distribution has it, else merge it with another, since it gives the other distribution away by itself"
-        )
-
-
-def _features(h: ArrayLike, symbols: int) -> Array:
-    """The features as a matrix, one row for each symbol."""
-    values = np.asarray(h, dtype=float)
-    if values.ndim not in (1, 2) or len(values) != symbols or values.size == 0:
-        raise ValueError(f"h has shape {values.shape}: it needs one row of values for each of the {symbols} symbols")
-    bad = np.argwhere(~np.isfinite(values))
-    if bad.size:
-        raise ValueError(f"h is {values[tuple(bad[0])]} at symbol {bad[0][0]}: every value of a feature is finite")
-    return values.reshape(symbols, -1)
+    check.entries(
+        p > 0,
+        p,
+        name,
+        "is not positive, and the exponent is defined for positive probabilities: drop the symbol if neither "
+        "distribution has it, else merge it with another, since it gives the other distribution away by itself",
+    )

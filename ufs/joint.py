@@ -10,11 +10,11 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import ArrayLike, NDArray
 
+from ufs import _checks as check
 from ufs.local import kl_divergence
 
 __all__ = ["Joint"]
 
-SUM_TOLERANCE = 1e-9
 DENSE_CELLS = 2**20  # a table of samples with fewer cells is stored dense, however few of them are filled
 
 
@@ -76,11 +76,7 @@ class Joint:
         x_labels, x_name = _axis_names(axes[0], self.x_labels, self.x_name, "X", table.shape[0])
         y_labels, y_name = _axis_names(axes[1], self.y_labels, self.y_name, "Y", table.shape[1])
         _check_entries(table, "P", x_labels, y_labels)
-        total = table.sum()
-        if abs(total - 1) > SUM_TOLERANCE:
-            raise ValueError(
-                f"P sums to {total:.12g}, not 1: divide it by its sum, or use Joint.from_counts for a table of counts"
-            )
+        check.total(table.sum(), "P", "divide it by its sum, or use Joint.from_counts for a table of counts")
         px, py = (np.asarray(table.sum(axis=axis)).ravel() for axis in (1, 0))
         _check_marginal(px, x_name, x_labels, "row")
         _check_marginal(py, y_name, y_labels, "column")
@@ -156,8 +152,7 @@ class Joint:
         """
         x_symbols, x_codes = _encode(x, "x")
         y_symbols, y_codes = _encode(y, "y")
-        if len(x_codes) != len(y_codes):
-            raise ValueError(f"x has {len(x_codes)} samples and y has {len(y_codes)}: they must be pairs")
+        check.pairs(x_codes, y_codes)
         shape = (len(x_symbols), len(y_symbols))
         cells = shape[0] * shape[1]
         if cells <= max(DENSE_CELLS, 4 * len(x_codes)):
@@ -189,8 +184,7 @@ def _float_table(table: Any, name: str) -> Any:
         result.sum_duplicates()
     else:
         result = np.array(table, dtype=float)
-    if result.ndim != 2:
-        raise ValueError(f"{name} has {result.ndim} axes, not 2: rows are indexed by x and columns by y")
+    check.axes(result, 2, name, "rows are indexed by x and columns by y")
     if 0 in result.shape:
         raise ValueError(f"{name} is empty: its shape is {result.shape}")
     return result
@@ -236,17 +230,13 @@ def _check_marginal(marginal: NDArray[np.float64], name: str, labels: Sequence[A
 def _encode(samples: ArrayLike, name: str) -> tuple[NDArray[Any], NDArray[np.intp]]:
     """The symbols that occur, sorted, and for each sample the index of its symbol."""
     values = np.asarray(samples)
-    if values.ndim != 1:
-        raise ValueError(f"{name} has {values.ndim} axes, not 1: one symbol per sample")
+    check.axes(values, 1, name, "one symbol per sample")
     if values.size == 0:
         raise ValueError(f"{name} is empty: a distribution needs at least one sample")
     if values.dtype.kind == "f":
-        bad = np.flatnonzero(~np.isfinite(values) | (values != np.floor(values)))
-        if bad.size:
-            raise ValueError(
-                f"{name}[{bad[0]}] = {values[bad[0]]} is not an integer: "
-                "bin a continuous variable first (numpy.digitize), or pass codes or strings"
-            )
+        whole = np.isfinite(values) & (values == np.floor(values))
+        fault = "is not an integer: bin a continuous variable first (numpy.digitize), or pass codes or strings"
+        check.entries(whole, values, name, fault)
         values = values.astype(np.int64)
     if values.dtype.kind in "iu":
         low = values.min()

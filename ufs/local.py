@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import kl_div
 
+from ufs import _checks as check
+
 __all__ = [
     "chi2_divergence",
     "distribution",
@@ -20,7 +22,6 @@ __all__ = [
 
 Array: TypeAlias = NDArray[np.float64]
 
-SUM_TOLERANCE = 1e-9
 CLOSE = 0.1  # |p/q - 1| below which the logarithm is replaced by its series
 SERIES = np.array([(-1) ** j / ((j + 1) * (j + 2)) for j in range(16)])  # of ((1 + t) log(1 + t) - t) / t²
 
@@ -65,7 +66,7 @@ def kl_divergence(p: ArrayLike, q: ArrayLike) -> float:
     >>> kl_divergence([0.5, 0.5], [1, 0])
     inf
     """
-    p, q = _pair(p, q)
+    p, q = check.distributions(p=p, q=q)
     difference = p - q
     close = np.abs(difference) < CLOSE * q
     terms = kl_div(p, q)
@@ -105,7 +106,7 @@ def chi2_divergence(p: ArrayLike, q: ArrayLike) -> float:
     >>> round(chi2_divergence(joint, np.outer([0.5, 0.5], [0.5, 0.5])), 12)
     0.64
     """
-    p, q = _pair(p, q)
+    p, q = check.distributions(p=p, q=q)
     mass = q > 0
     if (p[~mass] > 0).any():
         return math.inf
@@ -139,9 +140,8 @@ def information_vector(p: ArrayLike, p0: ArrayLike, eps: float) -> Array:
     >>> information_vector([0.55, 0.45], [0.5, 0.5], eps=0.1).round(12)
     array([ 0.70710678, -0.70710678])
     """
-    p, p0 = _pair(p, p0, "p", "p0")
-    _check_positive(p0)
-    return (p - p0) / (_checked_eps(eps) * np.sqrt(p0))
+    p, p0 = check.distributions(p=p, p0=p0)
+    return (p - p0) / (check.eps(eps) * np.sqrt(check.reference(p0)))
 
 
 def distribution(phi: ArrayLike, p0: ArrayLike, eps: float) -> Array:
@@ -175,11 +175,12 @@ def distribution(phi: ArrayLike, p0: ArrayLike, eps: float) -> Array:
     >>> distribution([0.6, -0.3], [0.2, 0.8], eps=1).round(12)
     array([0.46832816, 0.53167184])
     """
-    p0, eps = _reference(p0), _checked_eps(eps)
-    phi = _finite(phi, "phi", p0.shape)
+    p0, eps = check.reference(p0), check.eps(eps)
+    phi = check.finite(phi, "phi")
+    check.same_shape("give one entry for each symbol", phi=phi, p0=p0)
     root = np.sqrt(p0)
     excess = float(eps * (phi * root).sum())
-    if abs(excess) > SUM_TOLERANCE:
+    if abs(excess) > check.SUM_TOLERANCE:
         raise ValueError(
             f"P would sum to {1 + excess:.12g}: phi is not perpendicular to √P0; "
             "subtract its component along √P0 (phi - (phi @ root) * root, with root = np.sqrt(p0))"
@@ -188,8 +189,9 @@ def distribution(phi: ArrayLike, p0: ArrayLike, eps: float) -> Array:
     if (p < -1e-14 * p0).any():
         ratio = phi / root
         worst = np.unravel_index(np.argmin(ratio), ratio.shape)
+        where = ", ".join(str(int(index)) for index in worst)
         raise ValueError(
-            f"P{_at(worst)} would be {p[worst]:.6g}: this phi gives a distribution for eps up to "
+            f"P[{where}] would be {p[worst]:.6g}: this phi gives a distribution for eps up to "
             f"{-1 / ratio[worst]:.6g}, and eps is {eps:g}"
         )
     return np.maximum(p, 0)
@@ -223,19 +225,15 @@ def feature_vector(h: ArrayLike, p0: ArrayLike) -> Array:
     >>> feature_vector([2, -0.5], [0.2, 0.8]).round(6)
     array([ 0.894427, -0.447214])
     """
-    p0 = _reference(p0)
-    if p0.ndim != 1:
-        raise ValueError(f"p0 has {p0.ndim} axes, not 1: flatten it, and h with it")
-    values = np.asarray(h, dtype=float)
-    if values.ndim not in (1, 2) or len(values) != len(p0):
-        raise ValueError(f"h has shape {values.shape}: it needs one row for each of the {len(p0)} symbols of p0")
-    values = _finite(values, "h", values.shape)
-    mean = np.atleast_1d(p0 @ values)
-    bad = np.flatnonzero(np.abs(mean) > 1e-9 * np.atleast_1d(np.abs(values).max(axis=0)))
+    p0 = check.reference(p0)
+    check.axes(p0, 1, "p0", "flatten it, and h with it")
+    values = check.features(h, p0.size, "p0")
+    mean = p0 @ values
+    bad = np.flatnonzero(np.abs(mean) > 1e-9 * np.abs(values).max(axis=0))
     if bad.size:
-        which = f"column {bad[0]} of h" if values.ndim == 2 else "h"
+        which = f"column {bad[0]} of h" if np.ndim(h) == 2 else "h"
         raise ValueError(f"{which} has mean {mean[bad[0]]:.6g} under p0, not 0: centre it first (h - p0 @ h)")
-    xi: Array = (np.sqrt(p0) * values.T).T
+    xi: Array = (np.sqrt(p0)[:, None] * values).reshape(np.shape(h))
     return xi
 
 
@@ -263,7 +261,8 @@ def sample_neighborhood(
     Raises
     ------
     ValueError
-        If eps is too large, with the largest one that is allowed; for p0 as in :func:`information_vector`.
+        If eps is not positive or too large, with the largest one that is allowed; for p0 as in
+        :func:`information_vector`, and for one with a single symbol or with more axes than one.
 
     Examples
     --------
@@ -271,16 +270,8 @@ def sample_neighborhood(
     >>> round(float(p.sum()), 12), chi2_divergence(p, [0.2, 0.3, 0.5]) <= 0.1**2
     (1.0, True)
     """
-    p0, eps = _reference(p0), _checked_eps(eps)
-    if p0.ndim != 1 or p0.size < 2:
-        raise ValueError(f"p0 has shape {p0.shape}: a neighbourhood to draw from needs one axis and two symbols")
-    p_min = p0.min()
-    limit = np.sqrt(p_min / (1 - p_min))
-    if eps > limit * (1 + 1e-12):
-        raise ValueError(
-            f"eps = {eps:g}: beyond {limit:.6g} some vectors of length 1 give negative probabilities; choose eps at "
-            f"most that (P0{_at((int(np.argmin(p0)),))} = {p_min:g} sets the limit)"
-        )
+    p0 = _reference_row(p0)
+    eps = _eps_within_simplex(eps, p0)
     rng = np.random.default_rng(rng)
     normal = rng.standard_normal((1 if size is None else size, p0.size))
     root = np.sqrt(p0)
@@ -291,60 +282,26 @@ def sample_neighborhood(
     return p[0] if size is None else p
 
 
-def _pair(p: ArrayLike, q: ArrayLike, p_name: str = "p", q_name: str = "q") -> tuple[Array, Array]:
-    """Check two distributions over one alphabet."""
-    one, other = _distribution(p, p_name), _distribution(q, q_name)
-    if one.shape != other.shape:
+def _reference_row(p0: ArrayLike) -> Array:
+    """A reference about which there is room for others: with two symbols at least, on one axis."""
+    p0 = check.reference(p0)
+    if p0.ndim != 1 or p0.size < 2:
+        raise ValueError(f"p0 has shape {p0.shape}: give the probabilities of at least two symbols, in one row")
+    return p0
+
+
+def _largest_eps(p0: Array) -> float:
+    """The largest ε at which every information vector of length 1 belongs to a distribution."""
+    return float(np.sqrt(p0 / (1 - p0)).min())
+
+
+def _eps_within_simplex(eps: float, p0: Array) -> float:
+    """Refuse an ε at which some information vector of length 1 does not belong to a distribution."""
+    limit = _largest_eps(p0)
+    if check.eps(eps) > limit * (1 + 1e-12):
+        rarest = int(np.argmin(p0))
         raise ValueError(
-            f"{p_name} has shape {one.shape} and {q_name} {other.shape}: both must be over the same alphabet"
+            f"eps = {eps:g}: beyond {limit:.6g} some vectors of length 1 give negative probabilities; choose eps at "
+            f"most that (p0[{rarest}] = {p0[rarest]:g} sets the limit)"
         )
-    return one, other
-
-
-def _distribution(p: ArrayLike, name: str) -> Array:
-    values = np.asarray(p, dtype=float)
-    values = _finite(values, name, values.shape)
-    if values.size == 0 or values.ndim == 0:
-        raise ValueError(f"{name} has shape {values.shape}: a distribution needs a row of probabilities")
-    if (values < 0).any():
-        worst = np.unravel_index(np.argmin(values), values.shape)
-        raise ValueError(f"{name}{_at(worst)} = {values[worst]:g} is negative: a probability is at least 0")
-    total = values.sum()
-    if abs(total - 1) > SUM_TOLERANCE:
-        raise ValueError(f"{name} sums to {total:.12g}, not 1: divide it by its sum, if that is what you mean")
-    return values
-
-
-def _reference(p0: ArrayLike) -> Array:
-    values = _distribution(p0, "p0")
-    _check_positive(values)
-    return values
-
-
-def _check_positive(p0: Array) -> None:
-    if (p0 == 0).any():
-        where = np.unravel_index(np.argmin(p0), p0.shape)
-        raise ValueError(
-            f"p0{_at(where)} is 0: a reference must be positive everywhere; drop the symbol, or take another reference"
-        )
-
-
-def _checked_eps(eps: float) -> float:
-    if not 0 < eps < math.inf:
-        raise ValueError(f"eps = {eps!r}: it must be a positive number")
     return float(eps)
-
-
-def _finite(values: ArrayLike, name: str, shape: tuple[int, ...]) -> Array:
-    array = np.asarray(values, dtype=float)
-    if array.shape != shape:
-        raise ValueError(f"{name} has shape {array.shape}, and p0 {shape}: give one entry for each symbol")
-    bad = np.argwhere(~np.isfinite(array))
-    if bad.size:
-        where = tuple(bad[0])
-        raise ValueError(f"{name}{_at(where)} is {array[where]}: every entry must be a finite number")
-    return array
-
-
-def _at(where: tuple[int, ...] | tuple[np.intp, ...]) -> str:
-    return "[" + ", ".join(str(int(i)) for i in where) + "]"

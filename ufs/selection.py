@@ -7,20 +7,22 @@ draws rotation-invariant attributes (D8) and evaluates features by their average
 from __future__ import annotations
 
 import math
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ufs import _checks as check
 from ufs.dtm import dtm
-from ufs.inference import feature_exponent
+from ufs.inference import _orthonormal, feature_exponent
 from ufs.joint import Joint
+from ufs.local import _eps_within_simplex, _largest_eps, _reference_row
 
 __all__ = ["attribute_exponents", "averaged_exponent", "captured", "largest_eps", "random_attribute", "rotate"]
 
 Array: TypeAlias = NDArray[np.float64]
 
-TOLERANCE = 1e-9  # of sums that should be 1 and of inner products that should be 0
+TOLERANCE = 1e-9  # of inner products that should be 0
 
 
 def largest_eps(p0: ArrayLike) -> float:
@@ -44,8 +46,7 @@ def largest_eps(p0: ArrayLike) -> float:
     >>> largest_eps([0.5, 0.3, 0.2])
     0.5
     """
-    p = _distribution(p0)
-    return float(np.sqrt(p / (1 - p)).min())
+    return _largest_eps(_reference_row(p0))
 
 
 def rotate(phi: ArrayLike, p0: ArrayLike, rng: np.random.Generator, draws: int | None = None) -> Array:
@@ -71,7 +72,7 @@ def rotate(phi: ArrayLike, p0: ArrayLike, rng: np.random.Generator, draws: int |
     Raises
     ------
     ValueError
-        If p0 is no positive distribution, or phi has another length or is not perpendicular to its root.
+        If p0 is no positive distribution; if phi has another length, is not finite or not perpendicular to its root.
 
     Notes
     -----
@@ -87,10 +88,10 @@ def rotate(phi: ArrayLike, p0: ArrayLike, rng: np.random.Generator, draws: int |
     >>> bool(np.abs(turned @ np.sqrt(p0)).max() < 1e-12), bool(np.ptp(np.linalg.norm(turned, axis=1)) < 1e-12)
     (True, True)
     """
-    p = _distribution(p0)
-    family = np.atleast_2d(np.asarray(phi, dtype=float))
-    if family.ndim != 2 or family.shape[1] != p.size or not np.isfinite(family).all():
-        raise ValueError(f"phi has shape {np.shape(phi)}: give finite vectors of length {p.size}, one in each row")
+    p = _reference_row(p0)
+    family = np.atleast_2d(check.finite(phi, "phi"))
+    if family.ndim != 2 or family.shape[1] != p.size:
+        raise ValueError(f"phi has shape {np.shape(phi)}: give vectors of length {p.size}, one in each row")
     worst = float(np.abs(family @ np.sqrt(p)).max())
     if worst > TOLERANCE * max(1.0, float(np.linalg.norm(family))):
         raise ValueError(
@@ -140,13 +141,8 @@ def random_attribute(
     >>> px_v.shape, px_v.sum(axis=1).round(12), px_v.mean(axis=0).round(12)
     ((2, 3), array([1., 1.]), array([0.5, 0.3, 0.2]))
     """
-    p = _distribution(p0)
-    limit = largest_eps(p)
-    if not 0 < eps <= limit:
-        raise ValueError(
-            f"eps = {eps:g}: it must be above 0 and at most {limit:.6g}, beyond which an attribute may take more than "
-            f"its probability from symbol {int(np.argmin(p))}"
-        )
+    p = _reference_row(p0)
+    eps = _eps_within_simplex(eps, p)
     if values != int(values) or not 2 <= values <= p.size:
         raise ValueError(f"values = {values}: {p.size} symbols have room for a simplex of 2 to {p.size} vectors")
     corners = math.sqrt(values / (values - 1)) * np.linalg.qr(np.eye(values) - 1 / values)[1][:-1]
@@ -183,7 +179,8 @@ def captured(h: ArrayLike, joint: Joint, of: str = "Y") -> float:
     if of not in ("X", "Y"):
         raise ValueError(f"of = {of!r}: features are of 'Y' or of 'X'")
     B, p = (dtm(joint).T, joint.py) if of == "Y" else (dtm(joint), joint.px)
-    return float(np.sum((B @ _orthonormal(h, p, of)) ** 2))
+    xi, _, _ = _orthonormal(check.features(h, p.size, of), p)
+    return float(np.sum((B @ xi) ** 2))
 
 
 def averaged_exponent(h: ArrayLike, joint: Joint, spread: float, eps: float, of: str = "Y") -> float:
@@ -207,7 +204,7 @@ def averaged_exponent(h: ArrayLike, joint: Joint, spread: float, eps: float, of:
     Raises
     ------
     ValueError
-        As :func:`captured`; for a negative spread, and an eps that is not positive.
+        As :func:`captured`; for a spread that is negative or infinite, and an eps that is not positive and finite.
 
     Examples
     --------
@@ -215,10 +212,10 @@ def averaged_exponent(h: ArrayLike, joint: Joint, spread: float, eps: float, of:
     >>> round(averaged_exponent([1, -1], joint, spread=4, eps=0.1), 6)
     0.0032
     """
-    if not (math.isfinite(spread) and spread >= 0 and math.isfinite(eps) and eps > 0):
-        raise ValueError(f"spread = {spread}, eps = {eps}: a mean squared distance is at least 0 and ε is positive")
+    if not 0 <= spread < math.inf:
+        raise ValueError(f"spread = {spread}: a mean squared distance must be finite and at least 0")
     dimension = joint.P.shape[0 if of == "Y" else 1] - 1
-    return float(eps**2 / 8 * spread / dimension * captured(h, joint, of))
+    return float(check.eps(eps) ** 2 / 8 * spread / dimension * captured(h, joint, of))
 
 
 def attribute_exponents(h: ArrayLike, joint: Joint, px_v: ArrayLike) -> Array:
@@ -262,19 +259,6 @@ def attribute_exponents(h: ArrayLike, joint: Joint, px_v: ArrayLike) -> Array:
     return np.array([feature_exponent(h, p1, p2) for p1, p2 in py_v])
 
 
-def _distribution(values: ArrayLike) -> Array:
-    """Refuse what is no positive distribution on at least two symbols."""
-    p0: Array = np.asarray(values, dtype=float)
-    if p0.ndim != 1 or p0.size < 2:
-        raise ValueError(f"p0 has shape {p0.shape}: give one row with the probabilities of at least two symbols")
-    bad = np.flatnonzero(~(np.isfinite(p0) & (p0 > 0)))
-    if bad.size:
-        raise ValueError(f"p0[{bad[0]}] = {p0[bad[0]]}: every probability must be positive; drop the symbol otherwise")
-    if abs(p0.sum() - 1) > TOLERANCE:
-        raise ValueError(f"p0 sums to {p0.sum():.12g}, not 1: divide it by its sum")
-    return p0
-
-
 def _hyperplane(p0: Array) -> Array:
     """Orthonormal basis of the vectors perpendicular to the root of p0, in columns: a reflection takes it to e₁."""
     w = np.sqrt(p0)
@@ -287,19 +271,3 @@ def _frames(rng: np.random.Generator, draws: int, m: int, k: int) -> Array:
     """Uniformly distributed frames of k orthonormal vectors of length m, in columns."""
     Q, R = np.linalg.qr(rng.standard_normal((draws, m, k)))
     return Q * np.where(np.diagonal(R, axis1=-2, axis2=-1) < 0, -1.0, 1.0)[:, None, :]
-
-
-def _orthonormal(h: ArrayLike, p: Array, name: str) -> Array:
-    """Orthonormal basis of the span of the centred features' vectors √p h̃, in columns."""
-    values: Any = np.asarray(h, dtype=float)
-    values = values[:, None] if values.ndim == 1 else values
-    if values.ndim != 2 or len(values) != p.size or not np.isfinite(values).all():
-        raise ValueError(
-            f"h has shape {np.shape(h)}: give a finite value for each of the {p.size} symbols of {name}, in rows"
-        )
-    size = np.abs(values).max(axis=0)
-    xi = np.sqrt(p)[:, None] * (values - p @ values)
-    length = np.linalg.norm(xi, axis=0)
-    keep = length > 1e-14 * len(p) * size  # less is the rounding error of a constant
-    U, s, _ = np.linalg.svd(xi[:, keep] / length[keep], full_matrices=False)
-    return U[:, s > 1e-10]

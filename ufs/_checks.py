@@ -1,0 +1,91 @@
+"""Refusing bad input: every message says what is wrong, where, and what to do.
+
+Imported as ``check``, so that a call reads as what it does: ``check.finite(h, "h")``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sized
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Array: TypeAlias = NDArray[np.float64]
+
+SUM_TOLERANCE = 1e-9
+
+
+def entries(good: NDArray[np.bool_], values: NDArray[np.generic], name: str, fault: str) -> None:
+    """Refuse the first entry that is not good."""
+    if not good.all():
+        where = tuple(int(index) for index in np.argwhere(~good)[0])
+        raise ValueError(f"{name}[{', '.join(map(str, where))}] = {values[where]} {fault}")
+
+
+def axes(values: NDArray[np.generic], count: int, name: str, remedy: str) -> None:
+    if values.ndim != count:
+        raise ValueError(f"{name} has {values.ndim} axes, not {count}: {remedy}")
+
+
+def same_shape(remedy: str, **arrays: Array) -> None:
+    """Refuse arrays, each named as the caller knows it, that do not have the shape of the first."""
+    (first, one), *others = arrays.items()
+    for name, other in others:
+        if other.shape != one.shape:
+            raise ValueError(f"{first} has shape {one.shape} and {name} {other.shape}: {remedy}")
+
+
+def pairs(x: Sized, y: Sized) -> None:
+    if len(x) != len(y):
+        raise ValueError(f"x has {len(x)} samples and y has {len(y)}: they must be pairs")
+
+
+def total(mass: float, name: str, remedy: str = "divide it by its sum, if it holds counts or weights") -> None:
+    if abs(mass - 1) > SUM_TOLERANCE:
+        raise ValueError(f"{name} sums to {mass:.12g}, not 1: {remedy}")
+
+
+def eps(value: float) -> float:
+    if not 0 < value < math.inf:
+        raise ValueError(f"eps = {value!r}: it must be a positive number")
+    return float(value)
+
+
+def finite(values: ArrayLike, name: str, remedy: str = "give a number in its place") -> Array:
+    array = np.asarray(values, dtype=float)
+    entries(np.isfinite(array), array, name, f"is not finite: {remedy}")
+    return array
+
+
+def distribution(p: ArrayLike, name: str) -> Array:
+    """A distribution over one alphabet, or over pairs."""
+    values = np.asarray(p, dtype=float)
+    if values.size == 0 or values.ndim == 0:
+        raise ValueError(f"{name} has shape {values.shape}: a distribution needs a row of probabilities")
+    entries(np.isfinite(values) & (values >= 0), values, name, "is no probability: it must be finite and at least 0")
+    total(values.sum(), name)
+    return values
+
+
+def distributions(**named: ArrayLike) -> list[Array]:
+    """Distributions over the same alphabet, each named as the caller knows it."""
+    checked = {name: distribution(p, name) for name, p in named.items()}
+    same_shape("they must be over the same alphabet", **checked)
+    return list(checked.values())
+
+
+def reference(p0: ArrayLike) -> Array:
+    """A distribution that is positive everywhere."""
+    values = distribution(p0, "p0")
+    entries(values > 0, values, "p0", "is not positive: drop the symbol, or take another reference")
+    return values
+
+
+def features(h: ArrayLike, symbols: int, of: str) -> Array:
+    """Features as the columns of a matrix, with one row for each symbol of a variable or distribution."""
+    values = np.asarray(h, dtype=float)
+    if values.ndim not in (1, 2) or len(values) != symbols:
+        raise ValueError(f"h has shape {values.shape}: it needs one row for each of the {symbols} symbols of {of}")
+    return finite(values, "h").reshape(symbols, -1)
