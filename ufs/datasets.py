@@ -40,8 +40,9 @@ def hair_eye_color(sex: str | None = None) -> pd.DataFrame:
 
     Notes
     -----
-    Collected at the University of Delaware in 1974. Source: R. D. Snee, "Graphical display of two-way contingency
-    tables", The American Statistician 28 (1974) 9-12. Published figures; the numbers are facts and free to use.
+    A survey of students at the University of Delaware, reported by R. D. Snee, "Graphical display of two-way
+    contingency tables", The American Statistician 28 (1974) 9-12; M. Friendly added the split by sex in 1992, for
+    teaching. Published figures; the numbers are facts and free to use.
 
     Examples
     --------
