@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import os
 import re
-import shutil
-from collections.abc import Callable, Iterator
-from importlib.resources import files
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import traitlets
+from figure_page import HOSTILE, Notebook, Show, assert_accessible, assert_fits, content, number, press, wait_for_speech
 
 from ufs import Joint, ace_sweep, modes
 from ufs.widgets import Convergence, convergence
@@ -21,8 +16,6 @@ from ufs.widgets import Convergence, convergence
 EYES = ["Brown", "Blue", "Hazel", "Green"]
 HAIR = ["Black", "Brown", "Red", "Blond"]
 COUNTS = np.array([[68, 119, 26, 7], [20, 84, 17, 94], [15, 54, 14, 10], [5, 29, 14, 16]])
-STATIC = Path(str(files("ufs"))) / "static"
-HOSTILE = "</script><b onclick=\"alert('x')\">&amp;\u2028é"
 
 
 @pytest.fixture
@@ -39,12 +32,6 @@ def many() -> Joint:
 @pytest.fixture
 def figure(eyes: Joint, many: Joint) -> Convergence:
     return convergence({"eyes and hair": eyes, "many": many})
-
-
-def content(figure: Convergence) -> dict[str, Any]:
-    found = re.search(r'<script type="application/json">(.*?)</script>', figure.html(), re.DOTALL)
-    assert found is not None
-    return json.loads(found[1])
 
 
 def expected(joint: Joint, f: np.ndarray, sweeps: int) -> tuple[np.ndarray, np.ndarray, float]:
@@ -106,68 +93,10 @@ def test_labels_are_text(eyes: Joint) -> None:
 # ---- in a browser ----------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-    path = next(filter(None, map(shutil.which, names)), None)
-    if path is None:
-        message = f"none of {', '.join(names)} is on the path"
-        if os.environ.get("CI") == "true":
-            pytest.fail(message)
-        pytest.skip(message)
-    from playwright.sync_api import sync_playwright
-
-    flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=flags)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def show(chromium: Any, tmp_path: Path) -> Iterator[Callable[..., Any]]:
-    """Open a figure in a page from the disk; at the end, nothing was logged and nothing fetched."""
-    complaints: list[str] = []
-    contexts = []
-
-    def open_page(figure: Convergence, theme: str = "light", **options: Any) -> Any:
-        scripts = "".join(
-            f'<script defer src="{(STATIC / f"ufs-{name}.js").as_uri()}"></script>'
-            for name in ("figures", "convergence")
-        )
-        colours = "html[data-theme=dark] body { background: #14181e; color: #ced6dd }"
-        html = (
-            f'<!doctype html><html lang="en" data-theme="{theme}"><head><meta charset="utf-8"><title>A figure</title>'
-            f'<meta name="viewport" content="width=device-width"><style>body {{ margin: 16px }} {colours}</style>'
-            f'<link rel="stylesheet" href="{(STATIC / "ufs-figures.css").as_uri()}">{scripts}'
-            f"</head><body><main><h1>A figure</h1>{figure.html()}</main></body></html>"
-        )
-        path = tmp_path / "page.html"
-        path.write_text(html, encoding="utf-8")
-        options = {"viewport": {"width": 732, "height": 900}, "reduced_motion": "reduce"} | options
-        context = chromium.new_context(**options)
-        contexts.append(context)
-        page = context.new_page()
-        page.on("console", lambda message: complaints.append(message.text))
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("request", lambda request: request.url.startswith(("file:", "blob:")) or complaints.append(request.url))
-        page.goto(path.as_uri())
-        return page
-
-    yield open_page
-    for context in contexts:
-        context.close()
-    assert complaints == []
-
-
-def press(page: Any, name: str) -> None:
-    page.get_by_role("button", name=name, exact=True).click()
-
-
 def shown(page: Any, side: str) -> np.ndarray:
     """Return the values of a feature as the figure reads them out."""
     label = page.locator(f".ufs-plane.ufs-{side} svg").get_attribute("aria-label")
-    return np.array([float(text.replace("−", "-")) for text in re.findall(r" ([−-]?\d+\.\d\d)", label.split(":")[1])])
+    return np.array([number(text) for text in re.findall(r" ([−-]?\d+\.\d\d)", label.split(":")[1])])
 
 
 def output(page: Any, name: str) -> str:
@@ -181,10 +110,10 @@ def check(page: Any, joint: Joint, start: np.ndarray, sweeps: int) -> None:
     if sweeps:
         np.testing.assert_allclose(shown(page, "y"), g, atol=0.006)
     if angle > 1e-3:
-        assert float(output(page, "angle").rstrip("°")) == pytest.approx(angle, rel=1e-2)
+        assert number(output(page, "angle")) == pytest.approx(angle, rel=1e-2)
 
 
-def test_sweeps_are_those_of_ace(show: Callable[..., Any], figure: Convergence, eyes: Joint, many: Joint) -> None:
+def test_sweeps_are_those_of_ace(show: Show, figure: Convergence, eyes: Joint, many: Joint) -> None:
     page = show(figure)
     tables = figure.data["tables"]
     check(page, eyes, tables[0]["starts"][0]["f"], 0)
@@ -205,7 +134,7 @@ def test_sweeps_are_those_of_ace(show: Callable[..., Any], figure: Convergence, 
     check(page, many, tables[1]["starts"][0]["f"], 0)
 
 
-def test_tangent_falls_as_promised(show: Callable[..., Any], figure: Convergence, eyes: Joint) -> None:
+def test_tangent_falls_as_promised(show: Show, figure: Convergence, eyes: Joint) -> None:
     page = show(figure)
     sigma = modes(eyes).sigma
     for _ in range(4):
@@ -219,7 +148,7 @@ def test_tangent_falls_as_promised(show: Callable[..., Any], figure: Convergence
     np.testing.assert_allclose(np.diff(heights)[2:], np.diff(heights)[-1], rtol=0.02)  # a straight line
 
 
-def test_bars_settle_on_the_outlines(show: Callable[..., Any], figure: Convergence) -> None:
+def test_bars_settle_on_the_outlines(show: Show, figure: Convergence) -> None:
     page = show(figure)
     for _ in range(8):
         press(page, "Sweep")
@@ -231,7 +160,7 @@ def test_bars_settle_on_the_outlines(show: Callable[..., Any], figure: Convergen
     assert page.get_by_role("button", name="Sweep", exact=True).is_enabled()
 
 
-def test_the_keyboard_sweeps(show: Callable[..., Any], figure: Convergence, eyes: Joint) -> None:
+def test_the_keyboard_sweeps(show: Show, figure: Convergence, eyes: Joint) -> None:
     page = show(figure)
     slider = page.get_by_role("slider")
     slider.focus()
@@ -250,62 +179,39 @@ def test_the_keyboard_sweeps(show: Callable[..., Any], figure: Convergence, eyes
     assert output(page, "sweep") == "0"
     pressed = page.locator("button[aria-pressed=true]").all_inner_texts()
     assert pressed == ["eyes and hair", "only Hazel"]
-    page.wait_for_function("document.querySelector('.ufs-aloud').textContent.includes('After 0 sweeps')")
+    wait_for_speech(page, "After 0 sweeps")
 
 
 @pytest.mark.parametrize("width", [375, 732])
-def test_nothing_is_wider_than_the_screen(show: Callable[..., Any], figure: Convergence, width: int) -> None:
+def test_nothing_is_wider_than_the_screen(show: Show, figure: Convergence, width: int) -> None:
     page = show(figure, viewport={"width": width, "height": 800})
     for name in ("eyes and hair", "many"):
         press(page, name)
-        assert page.evaluate("document.documentElement.scrollWidth") == width
+        assert_fits(page, width)
         size = page.locator("text=tan of the angle").first.evaluate("n => n.getBoundingClientRect().height")
         assert size > 9  # letters stay readable
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_the_figure_is_accessible(show: Callable[..., Any], figure: Convergence, theme: str) -> None:
-    from axe_playwright_python.sync_playwright import Axe
-
-    page = show(figure, theme=theme)
+def test_the_figure_is_accessible(show: Show, figure: Convergence) -> None:
+    page = show(figure)
     press(page, "Sweep")
-    found = Axe().run(page, options={"preload": False}).response["violations"]
-    assert [(rule["id"], rule["nodes"]) for rule in found if rule["impact"] in ("critical", "serious")] == []
+    assert_accessible(page)
 
 
-def test_without_scripts_the_table_stands(show: Callable[..., Any], figure: Convergence) -> None:
+def test_without_scripts_the_table_stands(show: Show, figure: Convergence) -> None:
     page = show(figure, java_script_enabled=False)
     assert page.get_by_role("row").count() == 3
     assert page.get_by_role("slider").count() == 0
 
 
-def test_a_notebook_shares_the_state(show: Callable[..., Any], figure: Convergence, eyes: Joint) -> None:
+def test_a_notebook_shares_the_state(show: Show, figure: Convergence, eyes: Joint) -> None:
     page = show(figure)
-    page.evaluate(
-        """async ([source, state]) => {
-            const listeners = {};
-            window.saved = [];
-            window.model = {
-                get: key => state[key],
-                set(key, value) { state[key] = value; (listeners[`change:${key}`] ?? []).forEach(f => f()); },
-                save_changes() { window.saved.push([state.table, state.start, state.sweep]); },
-                on(event, f) { (listeners[event] ??= []).push(f); },
-                off(event, f) { listeners[event] = listeners[event].filter(g => g !== f); },
-                count: () => Object.values(listeners).flat().length,
-            };
-            const el = document.createElement("div");
-            document.querySelector(".ufs-figure").replaceWith(el);
-            const url = URL.createObjectURL(new Blob([source], { type: "text/javascript" }));
-            window.close_figure = (await import(url)).default.render({ model: window.model, el });
-        }""",
-        [figure._esm, {"figure": figure.figure, "data": figure.data, "table": 0, "start": 2, "sweep": 1}],
-    )
+    figure.start, figure.sweep = 2, 1
+    notebook = Notebook(page, figure)
     check(page, eyes, np.eye(4)[1], 1)
-    assert page.evaluate("saved") == []
+    assert notebook.saved == []
     press(page, "Sweep")
-    assert page.evaluate("saved") == [[0, 2, 2]]
-    page.evaluate("model.set('sweep', 3)")
+    assert notebook.saved == [[0, 2, 2]]
+    notebook.set(sweep=3)
     check(page, eyes, np.eye(4)[1], 3)
-    assert len(page.evaluate("saved")) == 1
-    page.evaluate("close_figure()")
-    assert page.evaluate("model.count()") == 0
+    notebook.close()

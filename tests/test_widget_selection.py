@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-import json
-import os
-import re
-import shutil
-from collections.abc import Callable, Iterator
-from importlib.resources import files
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import traitlets
+from figure_page import (
+    PHONE,
+    Show,
+    assert_accessible,
+    assert_fits,
+    content,
+    drag,
+    keys,
+    numbers,
+    on_disk,
+    wait_for_speech,
+)
 
 from ufs import Joint, captured, dtm
 from ufs.widgets import Selection, selection
 
-STATIC = Path(str(files("ufs"))) / "static"
 COUNTS = np.array([[68, 119, 26, 7], [20, 84, 17, 94], [15, 54, 14, 10], [5, 29, 14, 16]])
 HAIR = ["Black", "Brown", "Red", "<b>Blond"]
 POINTS = [(1, 0), (0, 1), (0, 0), (0.4, 0.5), (-0.3, 0.9), (-0.6, -0.8)]
@@ -84,9 +88,8 @@ def test_what_the_figure_cannot_show_is_refused(joint: Joint, figure: Selection)
 def test_html_holds_data_state_and_a_table(joint: Joint, figure: Selection) -> None:
     figure.move(-0.25, 0.5)
     html = figure.html()
-    content = json.loads(re.search(r'<script type="application/json">(.*)</script>', html)[1])  # type: ignore[index]
-    assert content["state"] == {"a": -0.25, "b": 0.5, "k": 1}
-    assert content["data"]["y"]["labels"] == HAIR
+    assert content(figure)["state"] == {"a": -0.25, "b": 0.5, "k": 1}
+    assert content(figure)["data"]["y"]["labels"] == HAIR
     assert "<b>" not in html
     assert html.count('<th scope="row">') == 4
     assert len(html) < 60_000
@@ -96,58 +99,6 @@ def test_html_holds_data_state_and_a_table(joint: Joint, figure: Selection) -> N
 
 
 # ---- in a browser ----------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-    path = next(filter(None, map(shutil.which, names)), None)
-    if path is None:
-        message = f"none of {', '.join(names)} is on the path"
-        if os.environ.get("CI") == "true":
-            pytest.fail(message)
-        pytest.skip(message)
-    from playwright.sync_api import sync_playwright
-
-    flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=flags)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def show(chromium: Any, tmp_path: Path) -> Iterator[Callable[..., Any]]:
-    """Open a figure in a page from the disk; at the end, nothing was logged and nothing fetched."""
-    complaints: list[str] = []
-    contexts = []
-
-    def open_page(figure: Selection, theme: str = "light", **options: Any) -> Any:
-        head = f'<link rel="stylesheet" href="{(STATIC / "ufs-figures.css").as_uri()}">' + "".join(
-            f'<script defer src="{(STATIC / f"ufs-{name}.js").as_uri()}"></script>' for name in ("figures", "selection")
-        )
-        colours = "html[data-theme=dark] body { background: #14181e; color: #ced6dd }"
-        html = (
-            f'<!doctype html><html lang="en" data-theme="{theme}"><head><meta charset="utf-8"><title>A figure</title>'
-            f'<meta name="viewport" content="width=device-width"><style>body {{ margin: 16px }} {colours}</style>{head}'
-            f"</head><body><main><h1>A figure</h1>{figure._repr_mimebundle_()[0]['text/html']}</main></body></html>"
-        )
-        path = tmp_path / "page.html"
-        path.write_text(html, encoding="utf-8")
-        options = {"viewport": {"width": 732, "height": 900}, "reduced_motion": "reduce"} | options
-        context = chromium.new_context(**options)
-        contexts.append(context)
-        page = context.new_page()
-        page.on("console", lambda message: complaints.append(message.text))
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("request", lambda request: request.url.startswith(("file:", "blob:")) or complaints.append(request.url))
-        page.goto(path.as_uri())
-        return page
-
-    yield open_page
-    for context in contexts:
-        context.close()
-    assert complaints == []
 
 
 def check(page: Any, figure: Selection, a: float, b: float, k: int, loose: float = 1) -> None:
@@ -162,49 +113,35 @@ def check(page: Any, figure: Selection, a: float, b: float, k: int, loose: float
     seen = np.array(figure.data["answers"]) @ (psi * figure.modes.g).T @ (psi * figure.features)
     drawn = 3 * np.mean(np.sum(seen**2, axis=1))
     assert float(number["drawn"]) == pytest.approx(drawn, abs=6e-5 * loose)
-    values = [float(text.replace("−", "-")) for text in page.locator(".ufs-bars .ufs-value").all_inner_texts()]
-    np.testing.assert_allclose(values, figure.modes.g @ figure.direction, atol=0.0051 * loose)
+    np.testing.assert_allclose(
+        numbers(page, ".ufs-bars .ufs-value"), figure.modes.g @ figure.direction, atol=0.0051 * loose
+    )
     gauge, fill = (
         page.locator(f".ufs-plane {name}").last.bounding_box() for name in ("rect:not(.ufs-fill)", ".ufs-fill")
     )
     assert fill["width"] / gauge["width"] == pytest.approx(figure.captured / figure.data["all"], abs=0.01 * loose)
 
 
-def screen(page: Any, a: float, b: float) -> tuple[float, float]:
-    """Return where the point (a, b) of the disk is on the screen."""
-    script = """(circle, [a, b]) => {
-        const [cx, cy, r] = ["cx", "cy", "r"].map(name => Number(circle.getAttribute(name)));
-        const point = new DOMPoint(cx + r * a, cy - r * b).matrixTransform(circle.getScreenCTM());
-        return [point.x, point.y];
-    }"""
-    return tuple(page.locator(".ufs-unit").first.evaluate(script, [a, b]))
-
-
-def test_keys_turn_the_direction(show: Callable[..., Any], figure: Selection) -> None:
+def test_keys_turn_the_direction(show: Show, figure: Selection) -> None:
     page = show(figure)
     handle = page.get_by_role("slider")
     check(page, figure, 0.4, 0.5, 1)
     handle.focus()
-    page.keyboard.press("Home")
+    keys(page, "Home")
     check(page, figure, 1, 0, 1)
-    for key in ["ArrowRight"] * 6 + ["ArrowDown"] * 4 + ["ArrowUp"]:
-        page.keyboard.press(key)
+    keys(page, *["ArrowRight"] * 6, *["ArrowDown"] * 4, "ArrowUp")
     check(page, figure, 0.7 * np.cos(np.pi / 6), 0.7 * np.sin(np.pi / 6), 1)
     assert handle.get_attribute("aria-valuetext") == "angle 30 degrees, distance 0.70 from the middle"
-    page.keyboard.press("End")
+    keys(page, "End")
     check(page, figure, 0, 0, 1)
-    page.keyboard.press("ArrowUp")  # the angle is kept
-    page.keyboard.press("ArrowLeft")
+    keys(page, "ArrowUp", "ArrowLeft")  # the angle is kept
     check(page, figure, 0.1 * np.cos(np.radians(25)), 0.1 * np.sin(np.radians(25)), 1)
-    page.wait_for_function("document.querySelector('.ufs-aloud').textContent.includes('percent of the best')")
+    wait_for_speech(page, "percent of the best")
 
 
-def test_mouse_and_buttons_choose(show: Callable[..., Any], figure: Selection) -> None:
+def test_mouse_and_buttons_choose(show: Show, figure: Selection) -> None:
     page = show(figure)
-    page.mouse.move(*screen(page, 0.4, 0.5))
-    page.mouse.down()
-    page.mouse.move(*screen(page, -0.3, 0.2), steps=4)
-    page.mouse.up()
+    drag(page, on_disk(page, 0.4, 0.5), on_disk(page, -0.3, 0.2))
     check(page, figure, -0.3, 0.2, 1, loose=60)
     page.get_by_role("button", name="two features").click()
     assert page.get_by_role("button", name="two features").get_attribute("aria-pressed") == "true"
@@ -218,7 +155,7 @@ def test_mouse_and_buttons_choose(show: Callable[..., Any], figure: Selection) -
     check(page, figure, *(red[:2] * np.sign(red[2])), 1)
 
 
-def test_the_shadow_is_that_of_the_ellipsoid(show: Callable[..., Any], figure: Selection) -> None:
+def test_the_shadow_is_that_of_the_ellipsoid(show: Show, figure: Selection) -> None:
     """With mode 3 left out its semi-axes are σ₁ and σ₂, on a scale where the circle's radius is σ₁."""
     page = show(figure)
     page.get_by_role("button", name="two features").click()
@@ -230,23 +167,19 @@ def test_the_shadow_is_that_of_the_ellipsoid(show: Callable[..., Any], figure: S
     assert page.locator(".ufs-answer").count() == 300
 
 
-def test_a_finger_drags_the_point_on_a_narrow_screen(show: Callable[..., Any], figure: Selection) -> None:
-    page = show(figure, viewport={"width": 375, "height": 900}, has_touch=True, is_mobile=True)
-    assert page.evaluate("document.documentElement.scrollWidth") == 375
-    page.touchscreen.tap(*screen(page, -0.5, 0.5))
+def test_a_finger_drags_the_point_on_a_narrow_on_disk(show: Show, figure: Selection) -> None:
+    page = show(figure, **PHONE | {"viewport": {"width": 375, "height": 900}})
+    assert_fits(page)
+    page.touchscreen.tap(*on_disk(page, -0.5, 0.5))
     check(page, figure, -0.5, 0.5, 1, loose=90)
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_the_figure_is_accessible(show: Callable[..., Any], figure: Selection, theme: str) -> None:
-    from axe_playwright_python.sync_playwright import Axe
-
-    page = show(figure, theme=theme)
-    found = Axe().run(page, options={"preload": False}).response["violations"]
-    assert [(rule["id"], rule["nodes"]) for rule in found if rule["impact"] in ("critical", "serious")] == []
+def test_the_figure_is_accessible(show: Show, figure: Selection) -> None:
+    page = show(figure)
+    assert_accessible(page)
 
 
-def test_without_scripts_the_table_stands(show: Callable[..., Any], figure: Selection) -> None:
+def test_without_scripts_the_table_stands(show: Show, figure: Selection) -> None:
     page = show(figure, java_script_enabled=False)
     assert page.get_by_role("row").count() == 5
     assert page.get_by_role("slider").count() == 0

@@ -3,20 +3,31 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
 from html.parser import HTMLParser
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import traitlets
+from figure_page import (
+    HOSTILE,
+    PHONE,
+    STATIC,
+    Notebook,
+    Show,
+    assert_accessible,
+    assert_fits,
+    keys,
+    numbers,
+    on_disk,
+    press,
+    swipe,
+    wait_for_speech,
+)
 
 from ufs import Joint
 from ufs.widgets import Figure, Transport, transport
@@ -24,8 +35,6 @@ from ufs.widgets import Figure, Transport, transport
 EYES = ["Brown", "Blue", "Hazel", "Green"]
 HAIR = ["Black", "Brown", "Red", "Blond"]
 COUNTS = np.array([[68, 20, 15, 5], [119, 84, 54, 29], [26, 17, 14, 14], [7, 94, 10, 16]]).T  # eyes × hair
-STATIC = Path(str(files("ufs"))) / "static"
-HOSTILE = "</script><b onclick=\"alert('x')\">&amp;\u2028é"
 
 
 @pytest.fixture
@@ -232,64 +241,6 @@ def test_only_pages_with_a_figure_load_its_scripts(tmp_path: Path, figure: Trans
 # ---- in a browser ----------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-    path = next(filter(None, map(shutil.which, names)), None)
-    if path is None:
-        message = f"none of {', '.join(names)} is on the path"
-        if os.environ.get("CI") == "true":
-            pytest.fail(message)
-        pytest.skip(message)
-    from playwright.sync_api import sync_playwright
-
-    flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=flags)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def show(chromium: Any, tmp_path: Path) -> Iterator[Callable[..., Any]]:
-    """Open a figure in a page from the disk; at the end, nothing was logged and nothing fetched."""
-    complaints: list[str] = []
-    contexts = []
-
-    def open_page(figure: Transport, theme: str = "light", **options: Any) -> Any:
-        head = f'<link rel="stylesheet" href="{(STATIC / "ufs-figures.css").as_uri()}">' + "".join(
-            f'<script defer src="{(STATIC / f"ufs-{name}.js").as_uri()}"></script>' for name in ("figures", "transport")
-        )
-        colours = "html[data-theme=dark] body { background: #14181e; color: #ced6dd }"
-        html = (
-            f'<!doctype html><html lang="en" data-theme="{theme}"><head><meta charset="utf-8"><title>A figure</title>'
-            f'<meta name="viewport" content="width=device-width"><style>body {{ margin: 16px }} {colours}</style>{head}'
-            f"</head><body><main><h1>A figure</h1>{figure._repr_mimebundle_()[0]['text/html']}"
-            '<div style="height: 1000px"></div></main></body></html>'
-        )
-        path = tmp_path / "page.html"
-        path.write_text(html, encoding="utf-8")
-        options = {"viewport": {"width": 732, "height": 900}, "reduced_motion": "reduce"} | options
-        context = chromium.new_context(**options)
-        contexts.append(context)
-        page = context.new_page()
-        page.on("console", lambda message: complaints.append(message.text))
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("request", lambda request: request.url.startswith(("file:", "blob:")) or complaints.append(request.url))
-        page.goto(path.as_uri())
-        return page
-
-    yield open_page
-    for context in contexts:
-        context.close()
-    assert complaints == []
-
-
-def percentages(page: Any, side: str) -> np.ndarray:
-    texts = page.locator(f".ufs-bars.ufs-{side} .ufs-value").all_inner_texts()
-    return np.array([float(text.replace("−", "-").replace("\u00a0%", "")) for text in texts])
-
-
 def bar_shares(page: Any, side: str) -> np.ndarray:
     """Return each bar's signed length as a share of half its track, from the boxes on the screen."""
     script = """bars => bars.map(bar => {
@@ -308,7 +259,7 @@ def check(page: Any, figure: Transport, a: float, b: float, tolerance: float = 0
     expected = {"x": figure.eps * (signs * f) @ [a, b], "y": figure.eps * (signs * g) @ (sigma * [a, b])}
     reach = figure.eps * np.hypot(*f.T).max()
     for side, changes in expected.items():
-        np.testing.assert_allclose(percentages(page, side), 100 * changes, atol=tolerance)
+        np.testing.assert_allclose(numbers(page, f".ufs-bars.ufs-{side} .ufs-value"), 100 * changes, atol=tolerance)
         np.testing.assert_allclose(bar_shares(page, side), changes / reach, atol=0.012)
     lengths = np.hypot(a, b), np.hypot(*(sigma * [a, b]))
     shown = [float(page.locator(f".ufs-{name}").inner_text()) for name in ("norm-x", "norm-y")]
@@ -318,17 +269,7 @@ def check(page: Any, figure: Transport, a: float, b: float, tolerance: float = 0
         assert kept == pytest.approx(lengths[1] / lengths[0], abs=tolerance / 20)
 
 
-def screen(page: Any, a: float, b: float) -> tuple[float, float]:
-    """Return where the point (a, b) of X's plane is on the screen."""
-    script = """(circle, [a, b]) => {
-        const [cx, cy, r] = ["cx", "cy", "r"].map(name => Number(circle.getAttribute(name)));
-        const point = new DOMPoint(cx + r * a, cy - r * b).matrixTransform(circle.getScreenCTM());
-        return [point.x, point.y];
-    }"""
-    return tuple(page.locator(".ufs-plane.ufs-x .ufs-unit").evaluate(script, [a, b]))
-
-
-def test_keys_turn_and_scale_the_tilt(show: Callable[..., Any], figure: Transport) -> None:
+def test_keys_turn_and_scale_the_tilt(show: Show, figure: Transport) -> None:
     page = show(figure)
     handle = page.get_by_role("slider")
     check(page, figure, 0.6, 0.6)
@@ -336,44 +277,41 @@ def test_keys_turn_and_scale_the_tilt(show: Callable[..., Any], figure: Transpor
     while not handle.evaluate("node => node === document.activeElement"):
         page.keyboard.press("Tab")
     assert handle.locator(".ufs-ring").evaluate("node => getComputedStyle(node).visibility") == "visible"
-    for key in ["ArrowRight"] * 3 + ["ArrowDown"] * 2:
-        page.keyboard.press(key)
+    keys(page, *["ArrowRight"] * 3, *["ArrowDown"] * 2)
     radius = np.hypot(0.6, 0.6) - 0.2
     check(page, figure, radius * np.cos(np.pi / 3), radius * np.sin(np.pi / 3))
     assert handle.get_attribute("aria-valuetext") == "angle 60 degrees, length 0.65"
     assert handle.get_attribute("aria-valuenow") == "60"
-    page.keyboard.press("Home")
+    keys(page, "Home")
     check(page, figure, 1, 0)
-    page.keyboard.press("ArrowLeft")
-    page.keyboard.press("ArrowUp")  # not beyond the rim
+    keys(page, "ArrowLeft", "ArrowUp")  # not beyond the rim
     check(page, figure, np.cos(np.pi / 36), -np.sin(np.pi / 36))
-    for _ in range(12):
-        page.keyboard.press("ArrowDown")
+    keys(page, *["ArrowDown"] * 12)
     check(page, figure, 0, 0)
     assert page.locator(".ufs-kept").inner_text() == "–"
-    page.keyboard.press("ArrowUp")  # the direction is kept
+    keys(page, "ArrowUp")  # the direction is kept
     check(page, figure, 0.1 * np.cos(np.pi / 36), -0.1 * np.sin(np.pi / 36))
-    page.keyboard.press("End")
+    keys(page, "End")
     check(page, figure, 0, 1)
-    page.wait_for_function("document.querySelector('.ufs-aloud').textContent.includes('0.149 of the length')")
+    wait_for_speech(page, "0.149 of the length")
 
 
-def test_the_mouse_drags_the_tilt(show: Callable[..., Any], figure: Transport) -> None:
+def test_the_mouse_drags_the_tilt(show: Show, figure: Transport) -> None:
     page = show(figure)
-    page.mouse.move(*screen(page, 0.6, 0.6))
+    page.mouse.move(*on_disk(page, 0.6, 0.6))
     page.mouse.down()
-    page.mouse.move(*screen(page, -0.3, 0.5), steps=5)
+    page.mouse.move(*on_disk(page, -0.3, 0.5), steps=5)
     check(page, figure, -0.3, 0.5, tolerance=0.15)
-    page.mouse.move(*screen(page, -1.2, -1.6))  # outside: the nearest point of the disk
+    page.mouse.move(*on_disk(page, -1.2, -1.6))  # outside: the nearest point of the disk
     check(page, figure, -0.6, -0.8, tolerance=0.15)
     page.mouse.up()
-    page.mouse.move(*screen(page, 0.5, 0))
+    page.mouse.move(*on_disk(page, 0.5, 0))
     check(page, figure, -0.6, -0.8, tolerance=0.15)
-    page.mouse.click(*screen(page, 0.5, 0))
+    page.mouse.click(*on_disk(page, 0.5, 0))
     check(page, figure, 0.5, 0, tolerance=0.15)
 
 
-def test_the_answer_is_drawn_where_it_is(show: Callable[..., Any], figure: Transport) -> None:
+def test_the_answer_is_drawn_where_it_is(show: Show, figure: Transport) -> None:
     figure.move(0.6, -0.8)
     page = show(figure)
     names = (".ufs-unit", ".ufs-ellipse", ".ufs-point")
@@ -387,33 +325,24 @@ def test_the_answer_is_drawn_where_it_is(show: Callable[..., Any], figure: Trans
     np.testing.assert_allclose(offset, [sigma[0] * 0.6, sigma[1] * 0.8], atol=0.01)  # down on the screen is +
 
 
-def test_a_finger_drags_the_point_and_scrolls_elsewhere(show: Callable[..., Any], figure: Transport) -> None:
-    page = show(figure, viewport={"width": 375, "height": 700}, has_touch=True, is_mobile=True)
-    session = page.context.new_cdp_session(page)
-
-    def swipe(start: tuple[float, float], end: tuple[float, float]) -> None:
-        for step in np.linspace(0, 1, 8):
-            x, y = np.add(start, step * np.subtract(end, start))
-            kind = "touchMove" if step else "touchStart"
-            session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [{"x": x, "y": y}]})
-        session.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
-
-    swipe(screen(page, 0.6, 0.6), screen(page, 0.2, -0.6))
+def test_a_finger_drags_the_point_and_scrolls_elsewhere(show: Show, figure: Transport) -> None:
+    page = show(figure, **PHONE)
+    swipe(page, on_disk(page, 0.6, 0.6), on_disk(page, 0.2, -0.6))
     check(page, figure, 0.2, -0.6, tolerance=0.3)
     assert page.evaluate("scrollY") == 0
-    page.touchscreen.tap(*screen(page, -0.5, 0.5))
+    page.touchscreen.tap(*on_disk(page, -0.5, 0.5))
     check(page, figure, -0.5, 0.5, tolerance=0.3)
-    swipe(screen(page, 0.4, -0.8), screen(page, 0.4, 0.8))
+    swipe(page, on_disk(page, 0.4, -0.8), on_disk(page, 0.4, 0.8))
     page.wait_for_function("scrollY > 50")
     check(page, figure, -0.5, 0.5, tolerance=0.3)
 
 
 @pytest.mark.parametrize("motion", ["reduce", "no-preference"])
-def test_buttons_tilt_towards_modes_and_symbols(show: Callable[..., Any], figure: Transport, motion: str) -> None:
+def test_buttons_tilt_towards_modes_and_symbols(show: Show, figure: Transport, motion: str) -> None:
     page = show(figure, reduced_motion=motion)
     directions = {"mode 1": (1, 0), "mode 2": (0, 1)} | dict(zip(EYES, figure.modes.f, strict=True))
     for name, direction in directions.items():
-        page.get_by_role("button", name=name, exact=True).click()
+        press(page, name)
         a, b = direction / np.linalg.norm(direction)
         if motion == "no-preference":
             degrees = round(np.degrees(np.arctan2(b, a))) % 360
@@ -422,25 +351,21 @@ def test_buttons_tilt_towards_modes_and_symbols(show: Callable[..., Any], figure
         check(page, figure, a, b)
 
 
-def test_panels_stack_on_a_narrow_screen(show: Callable[..., Any], figure: Transport) -> None:
+def test_panels_stack_on_a_narrow_screen(show: Show, figure: Transport) -> None:
     for width, stacked in [(375, True), (732, False)]:
         page = show(figure, viewport={"width": width, "height": 700})
         x, y = (page.locator(f".ufs-plane.ufs-{side}").bounding_box() for side in "xy")
         assert (y["y"] >= x["y"] + x["height"]) == stacked
-        assert page.evaluate("document.documentElement.scrollWidth") == width
+        assert_fits(page, width)
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_the_figure_is_accessible(show: Callable[..., Any], figure: Transport, theme: str) -> None:
-    from axe_playwright_python.sync_playwright import Axe
-
-    page = show(figure, theme=theme)
+def test_the_figure_is_accessible(show: Show, figure: Transport) -> None:
+    page = show(figure)
     assert page.get_by_role("slider").count() == 1
-    found = Axe().run(page, options={"preload": False}).response["violations"]
-    assert [(rule["id"], rule["nodes"]) for rule in found if rule["impact"] in ("critical", "serious")] == []
+    assert_accessible(page)
 
 
-def test_labels_are_text_in_the_page(show: Callable[..., Any], joint: Joint) -> None:
+def test_labels_are_text_in_the_page(show: Show, joint: Joint) -> None:
     labels = [HOSTILE, "<i>", "&lt;", "Green"]
     page = show(transport(Joint(joint.P, x_labels=labels, y_labels=HAIR, x_name="<u>Eye</u>", y_name="Hair")))
     assert page.locator(".ufs-bars.ufs-x .ufs-label").evaluate_all("nodes => nodes.map(n => n.textContent)") == labels
@@ -448,40 +373,21 @@ def test_labels_are_text_in_the_page(show: Callable[..., Any], joint: Joint) -> 
     assert page.locator(".ufs-figure u, .ufs-figure [onclick]").count() == 0
 
 
-def test_without_scripts_the_table_stands(show: Callable[..., Any], figure: Transport) -> None:
+def test_without_scripts_the_table_stands(show: Show, figure: Transport) -> None:
     page = show(figure, java_script_enabled=False)
     assert page.get_by_role("row").count() == 9
     assert page.get_by_role("slider").count() == 0
 
 
-def test_a_notebook_shares_the_state(show: Callable[..., Any], figure: Transport) -> None:
+def test_a_notebook_shares_the_state(show: Show, figure: Transport) -> None:
     page = show(figure)
-    page.evaluate(
-        """async ([source, state]) => {
-            const listeners = {};
-            window.saved = [];
-            window.model = {
-                get: key => state[key],
-                set(key, value) { state[key] = value; (listeners[`change:${key}`] ?? []).forEach(f => f()); },
-                save_changes() { window.saved.push({ a: state.a, b: state.b }); },
-                on(event, f) { (listeners[event] ??= []).push(f); },
-                off(event, f) { listeners[event] = listeners[event].filter(g => g !== f); },
-                count: () => Object.values(listeners).flat().length,
-            };
-            const el = document.createElement("div");
-            document.querySelector(".ufs-figure").replaceWith(el);
-            const url = URL.createObjectURL(new Blob([source], { type: "text/javascript" }));
-            window.close_figure = (await import(url)).default.render({ model: window.model, el });
-        }""",
-        [figure._esm, {"figure": figure.figure, "data": figure.data, "a": 0.0, "b": -1.0}],
-    )
+    figure.move(0, -1)
+    notebook = Notebook(page, figure)
     check(page, figure, 0, -1)
-    assert page.evaluate("saved") == []
+    assert notebook.saved == []
     page.get_by_role("slider").press("ArrowUp")
     page.get_by_role("slider").press("Home")
-    assert page.evaluate("saved") == [{"a": 0, "b": -1}, {"a": 1, "b": 0}]
-    page.evaluate("model.set('a', -0.5); model.set('b', 0.25)")
+    assert notebook.saved == [[0, -1], [1, 0]]
+    notebook.set(a=-0.5, b=0.25)
     check(page, figure, -0.5, 0.25)
-    assert len(page.evaluate("saved")) == 2  # what Python set is not sent back to it
-    page.evaluate("close_figure()")
-    assert page.evaluate("model.count()") == 0
+    notebook.close()

@@ -31,7 +31,6 @@ GRAM_ASPECT = 4  # length over breadth of a table from which its Gram matrix is 
 KRYLOV_ROOM = 20  # basis vectors beyond twice the modes wanted
 KRYLOV_LIMIT = 100_000  # steps, a thousand times the usual number, after which a run gives up
 KRYLOV_CHECK = 10  # basis vectors between two looks at the residuals
-CHECK_MARGIN = 0.1  # the error allowed in the check that nothing was missed, as a share of the gap below σ_k²
 WIDEST = 16  # vectors from which a run starts
 SPARSE_BLOCK = 2**18  # non-zeros for which a thread is worth its while
 
@@ -366,7 +365,7 @@ def _settled(values: Array, error: Array, floor: float) -> bool:
     """Whether each Ritz pair is accurate, or too small to matter: for its Gram matrix, or beside the modes found."""
     s = np.sqrt(np.maximum(values, 0))
     accurate = error <= s[0] * np.maximum(RESIDUAL * s, ROUNDING)
-    beside = error <= CHECK_MARGIN * (floor**2 - values)
+    beside = values + error <= floor**2
     return bool(np.all(accurate | (s <= max(GRAM_RANGE * s[0], ROUNDING)) | beside))
 
 

@@ -2,8 +2,6 @@
 
 import functools
 import http.server
-import os
-import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,9 +10,8 @@ from typing import Any
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from bookfiles import CHAPTERS, PAGES
-from playwright.sync_api import Browser, Page, Response, sync_playwright
+from playwright.sync_api import Browser, Page, Response
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 # The theme and sphinx-togglebutton announce themselves.
 HARMLESS = ("[PST]:", "[togglebutton]:")
 
@@ -49,25 +46,19 @@ def address(site: Path) -> Iterator[str]:
         server.shutdown()
 
 
-@pytest.fixture(scope="session")
-def browser(address: str) -> Iterator[Browser]:
-    path = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if path is None:
-        message = f"There is no browser here: install one of {', '.join(BROWSERS)}."
-        if os.environ.get("CI") == "true":
-            pytest.fail(message, pytrace=False)
-        pytest.skip(message)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield browser
-        browser.close()
+@pytest.fixture(autouse=True)
+def closed(chromium: Browser) -> Iterator[None]:
+    """Leave no page open behind a test."""
+    yield
+    for context in chromium.contexts:
+        context.close()
 
 
 class Visit:
     """One page, open, with all that it asked for and complained of on the way."""
 
-    def __init__(self, browser: Browser, url: str, width: int, scheme: Any) -> None:
-        self.page: Page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    def __init__(self, chromium: Browser, url: str, width: int, scheme: Any) -> None:
+        self.page: Page = chromium.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
         self.said: list[str] = []
         self.asked: list[str] = []
         self.page.on("console", lambda message: self.said.append(f"{message.type}: {message.text}"))
@@ -89,8 +80,8 @@ def url(request: pytest.FixtureRequest, address: str) -> str:
 
 
 @pytest.mark.parametrize("width", [1280, 375])
-def test_page_is_quiet_self_contained_and_fits(url: str, width: int, browser: Browser, address: str) -> None:
-    visit = Visit(browser, url, width, "light")
+def test_page_is_quiet_self_contained_and_fits(url: str, width: int, chromium: Browser, address: str) -> None:
+    visit = Visit(chromium, url, width, "light")
     page = visit.page
     assert not [line for line in visit.said if not any(word in line for word in HARMLESS)]
     assert not [request for request in visit.asked if not request.startswith((address, "data:", "blob:"))]
@@ -99,38 +90,36 @@ def test_page_is_quiet_self_contained_and_fits(url: str, width: int, browser: Br
     formulas = page.locator("span.math, div.math")
     assert page.locator("mjx-container").count() >= formulas.count()
     assert page.locator("mjx-merror, [data-mjx-error]").count() == 0
-    page.close()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_page_is_accessible(url: str, scheme: str, browser: Browser) -> None:
-    page = Visit(browser, url, 1280, scheme).page
+def test_page_is_accessible(url: str, scheme: str, chromium: Browser) -> None:
+    page = Visit(chromium, url, 1280, scheme).page
     assert page.evaluate("document.documentElement.dataset.theme") == scheme
     page.evaluate(
         "document.querySelectorAll('details').forEach(fold => { fold.open = true })"
-    )  # what is folded is read too
+    )  # read what is folded too
+    page.evaluate("Promise.all(document.getAnimations().map(fading => fading.finished))")
     violations = [rule for rule in Axe().run(page).response["violations"] if rule["impact"] in ("critical", "serious")]
     assert not violations, "\n".join(
         f"{rule['id']}: {[node['html'][:200] for node in rule['nodes']]}" for rule in violations
     )
-    page.close()
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS)
-def test_drawings_are_legible_on_a_dark_page(chapter: str, browser: Browser, address: str) -> None:
+def test_drawings_are_legible_on_a_dark_page(chapter: str, chromium: Browser, address: str) -> None:
     """Drawings are made for a light page on a transparent ground; a dark page turns them over."""
-    page = Visit(browser, f"{address}{chapter}.html", 1280, "dark").page
+    page = Visit(chromium, f"{address}{chapter}.html", 1280, "dark").page
     pictures = page.locator("div.cell_output img")
     assert pictures.count()
     for picture in pictures.all():
         style = picture.evaluate("image => { const s = getComputedStyle(image); return [s.filter, s.backgroundColor] }")
         assert style == ["invert(1) hue-rotate(180deg)", "rgba(0, 0, 0, 0)"]
-    page.close()
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS)
-def test_folds_open(chapter: str, browser: Browser, address: str) -> None:
-    page = Visit(browser, f"{address}{chapter}.html", 1280, "light").page
+def test_folds_open(chapter: str, chromium: Browser, address: str) -> None:
+    page = Visit(chromium, f"{address}{chapter}.html", 1280, "light").page
     proof = page.locator("details.sd-dropdown").first
     assert not proof.locator("div.proof").is_visible()
     proof.locator("summary").click()
@@ -140,4 +129,3 @@ def test_folds_open(chapter: str, browser: Browser, address: str) -> None:
     assert not hidden.is_visible()
     solution.locator("button.toggle-button").click()
     assert hidden.is_visible()
-    page.close()

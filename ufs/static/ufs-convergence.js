@@ -19,7 +19,7 @@
  * @property {Side} y
  */
 ufsFigures.register("convergence", (root, /** @type {{tables: Table[]}} */ data, store) => {
-  const { html, svg, place, letter, fixed, clamp, settled, glide } = ufsFigures;
+  const { html, svg, place, letter, fixed, clamp, sum, glide, button, press, controls, output, announcer } = ufsFigures;
   const WIDTH = 340;
   const MANY = 12; // symbols from which the bars stand upright, each over a short label
   const CHART = { wide: 700, narrow: 340, height: 240, left: 52, right: 16, top: 14, bottom: 40 };
@@ -29,7 +29,6 @@ ufsFigures.register("convergence", (root, /** @type {{tables: Table[]}} */ data,
 
   // ---- the sweeps -----------------------------------------------------------------------------------------------
 
-  const sum = (values) => values.reduce((total, value) => total + value, 0);
   const mean = (values, p) => sum(values.map((value, i) => value * p[i]));
 
   function standardised(values, p) {
@@ -191,18 +190,8 @@ ufsFigures.register("convergence", (root, /** @type {{tables: Table[]}} */ data,
   // ---- putting it together --------------------------------------------------------------------------------------
 
   const group = (label, ...nodes) =>
-    html("div", { class: "ufs-controls", role: "group", "aria-label": label },
-      html("span", { class: "ufs-prompt", style: "flex-basis: auto; min-width: 3.2rem" }, label), ...nodes);
-  const button = (label, action) => {
-    const node = html("button", { type: "button" }, label);
-    node.addEventListener("click", action);
-    return node;
-  };
-  const chosen = (buttons, index) => buttons.forEach((node, i) => {
-    node.setAttribute("aria-pressed", String(i === index));
-    node.style.fontWeight = i === index ? "700" : "";
-    node.style.borderColor = i === index ? "var(--ufs-x-side)" : "";
-  });
+    controls(label, html("span", { class: "ufs-prompt", style: "flex-basis: auto; min-width: 3.2rem" }, label), ...nodes);
+  const PRESSED = { fontWeight: "700", borderColor: "var(--ufs-x-side)" };
 
   const tableButtons = data.tables.map((table, i) => button(table.name, () => choose(i, 0)));
   const startControls = group("Start");
@@ -215,12 +204,11 @@ ufsFigures.register("convergence", (root, /** @type {{tables: Table[]}} */ data,
   const panels = { x: html("div", { class: "ufs-plane ufs-x" }), y: html("div", { class: "ufs-plane ufs-y" }) };
   const below = html("div", { class: "ufs-plane", style: "grid-column: 1 / -1" });
   const outputs = Object.fromEntries(
-    ["sweep", "angle", "factor", "correlation"].map((name) =>
-      [name, html("output", { class: `ufs-out-${name}`, "aria-live": "off" })]),
+    ["sweep", "angle", "factor", "correlation"].map((name) => [name, output(`out-${name}`)]),
   );
   const sigmaOne = html("span", {});
   const rateText = html("span", {});
-  const aloud = html("p", { class: "ufs-aloud", "aria-live": "polite" });
+  const aloud = announcer();
 
   root.append(
     html("div", { class: "ufs-transport ufs-convergence" },
@@ -232,7 +220,7 @@ ufsFigures.register("convergence", (root, /** @type {{tables: Table[]}} */ data,
         html("span", {}, "tangent × ", outputs.factor, " in this sweep (promised: at most ", rateText, ")"),
         html("span", {}, "correlation of ", letter("f"), " and ", letter("g"), ": ", outputs.correlation,
           " (", letter("σ", "", "1"), " = ", sigmaOne, ")")),
-      aloud),
+      aloud.node),
   );
 
   // ---- the state ------------------------------------------------------------------------------------------------
@@ -270,8 +258,8 @@ ufsFigures.register("convergence", (root, /** @type {{tables: Table[]}} */ data,
     below.replaceChildren(curve.node);
     startButtons = one.starts.map((option, i) => button(option.name, () => choose(table, i)));
     startControls.replaceChildren(startControls.firstChild, ...startButtons);
-    chosen(tableButtons, table);
-    chosen(startButtons, start);
+    press(tableButtons, table, PRESSED);
+    press(startButtons, start, PRESSED);
     slider.max = String(one.sweeps);
     sigmaOne.textContent = fixed(one.sigma[0], 4);
     rateText.textContent = fixed((one.sigma[1] / one.sigma[0]) ** 2);
@@ -313,12 +301,8 @@ ufsFigures.register("convergence", (root, /** @type {{tables: Table[]}} */ data,
           (values ? data.tables[table][side].labels.map((label, i) => `${label} ${fixed(values[i], 2)}`).join(", ") : "none yet"),
       });
     }
-    speak(sweep, degrees);
+    aloud.say(`After ${sweep} sweeps the angle to the first mode is ${small(degrees)} degrees.`);
   }
-
-  const speak = settled((count, degrees) => {
-    aloud.textContent = `After ${count} sweeps the angle to the first mode is ${small(degrees)} degrees.`;
-  });
 
   const share = () => store.set({ table, start, sweep });
 

@@ -74,6 +74,24 @@ var ufsFigures = (() => {
     return Math.min(high, Math.max(low, value));
   }
 
+  function sum(values) {
+    return values.reduce((total, value) => total + value, 0);
+  }
+
+  /** The direction of a point, 0 to 360. */
+  function degrees([a, b]) {
+    return ((Math.atan2(b, a) * 180) / Math.PI + 360) % 360;
+  }
+
+  function radians(angle) {
+    return (angle * Math.PI) / 180;
+  }
+
+  /** How to turn from one angle to another, the shorter way round, in degrees. */
+  function turn(from, to) {
+    return ((to - from + 540) % 360) - 180;
+  }
+
   // ---- time -----------------------------------------------------------------------------------------------------
 
   /** Call back once things have been quiet for some time: for what is read aloud. */
@@ -103,6 +121,219 @@ var ufsFigures = (() => {
     };
     frame = requestAnimationFrame(advance);
     return () => cancelAnimationFrame(frame);
+  }
+
+  // ---- parts of a figure ----------------------------------------------------------------------------------------
+
+  /** A button; its content is a string or a list of nodes. */
+  function button(content, action) {
+    const node = html("button", { type: "button" }, ...[content].flat());
+    node.addEventListener("click", action);
+    return node;
+  }
+
+  /** Show which of several buttons is pressed; `style` is how it then looks. */
+  function press(buttons, index, style) {
+    buttons.forEach((node, i) => {
+      node.setAttribute("aria-pressed", String(i === index));
+      for (const [name, value] of Object.entries(style)) node.style[name] = i === index ? value : "";
+    });
+  }
+
+  /** A row of controls under one name. */
+  function controls(label, ...nodes) {
+    return html("div", { class: "ufs-controls", role: "group", "aria-label": label }, ...nodes);
+  }
+
+  /** Where a number of the reading stands; it is not read aloud, `announcer` does that, less often. */
+  function output(name) {
+    return html("output", { class: `ufs-${name}`, "aria-live": "off" });
+  }
+
+  /** Text for those who do not see the figure: `say` reads it aloud once things have been quiet. */
+  function announcer() {
+    const node = html("p", { class: "ufs-aloud", "aria-live": "polite" });
+    return { node, say: settled((text) => (node.textContent = text)) };
+  }
+
+  /** One bar for each label, drawn from a zero line in the middle; a bar of length `range` fills its half. */
+  function bars(labels, range, write) {
+    const rows = labels.map((label) => {
+      const bar = html("span", { class: "ufs-bar" });
+      const value = html("span", { class: "ufs-value" });
+      const name = html("span", { class: "ufs-label", title: label }, label);
+      const track = html("span", { class: "ufs-track" }, bar);
+      return { bar, value, node: html("div", { class: "ufs-row", role: "listitem" }, name, track, value) };
+    });
+    return {
+      node: html("div", { class: "ufs-rows", role: "list" }, ...rows.map((row) => row.node)),
+      update(values) {
+        rows.forEach(({ bar, value }, i) => {
+          const share = clamp(values[i] / range, -1, 1);
+          bar.style.left = `${50 + 50 * Math.min(share, 0)}%`;
+          bar.style.width = `${50 * Math.abs(share)}%`;
+          value.textContent = write(values[i]);
+        });
+      },
+    };
+  }
+
+  /** The style that gives all labels of a figure's bars one width, so that equal bars are equally long. */
+  function labelWidth(labels) {
+    return `--ufs-label-width: ${clamp(Math.max(...labels.map((label) => label.length)) + 1, 4, 14)}ch`;
+  }
+
+  // ---- planes ---------------------------------------------------------------------------------------------------
+
+  /** A disk in the middle of a drawing, its radius `unit`: points (a, b) of length at most 1, b upwards. */
+  function disk(width, height, unit) {
+    const [cx, cy] = [width / 2, height / 2];
+    const toScreen = (a, b) => [cx + unit * a, cy - unit * b];
+    return {
+      toScreen,
+      fromScreen: (left, top) => [(left - cx) / unit, (cy - top) / unit],
+      at: (angle, radius = 1) => toScreen(radius * Math.cos(radians(angle)), radius * Math.sin(radians(angle))),
+      circle: (name = "ufs-unit") => svg("circle", { class: name, cx, cy, r: unit }),
+      /** The horizontal diameter and the vertical one. */
+      axes: () =>
+        [[1, 0], [0, 1]].map(([a, b]) => {
+          const [x1, y1] = toScreen(-a, -b);
+          const [x2, y2] = toScreen(a, b);
+          return svg("line", { class: "ufs-axis", x1, y1, x2, y2 });
+        }),
+    };
+  }
+
+  /** The name of an axis: a letter with an index, and a superscript above it. */
+  function axisName(base, index, superscript, left, top) {
+    const name = svg("text", { class: "ufs-axis-name", x: left, y: top }, svg("tspan", { class: "ufs-letter" }, base));
+    if (superscript) name.append(svg("tspan", { class: "ufs-index ufs-letter", dy: -6 }, superscript));
+    name.append(svg("tspan", { class: "ufs-index", dx: superscript ? -7 : 0, dy: superscript ? 10 : 4 }, index));
+    return name;
+  }
+
+  /** A point that can be dragged: a slider, for those who do not see it, with values from 0 to `most`. */
+  function handle(label, most, [reach, ring, point] = [22, 13, 7.5]) {
+    return svg(
+      "g",
+      { class: "ufs-handle", role: "slider", tabindex: 0, "aria-label": label, "aria-valuemin": 0, "aria-valuemax": most },
+      svg("circle", { class: "ufs-reach", r: reach }),
+      svg("circle", { class: "ufs-ring", r: ring }),
+      svg("circle", { class: "ufs-point", r: point }),
+    );
+  }
+
+  /**
+   * Let mouse and finger drag the handles of a drawing. A finger on a handle drags it, elsewhere it scrolls the page,
+   * and a tap moves a handle there.
+   * @param {(point: [number, number], i: number) => void} follow   moves handle i to a point, in the drawing's units
+   * @param {(point: [number, number]) => number} pick              which handle is meant
+   */
+  function draggable(drawing, handles, follow, pick = () => 0) {
+    let dragged = -1;
+    let tapping = false;
+    const position = (event) => {
+      const box = drawing.getBoundingClientRect();
+      const { width, height } = drawing.viewBox.baseVal;
+      return [((event.clientX - box.left) / box.width) * width, ((event.clientY - box.top) / box.height) * height];
+    };
+    drawing.addEventListener("pointerdown", (event) => {
+      tapping = event.pointerType === "touch" && !handles.some((node) => node.contains(event.target));
+      if (event.button !== 0 || tapping) return;
+      const point = position(event);
+      dragged = pick(point);
+      drawing.setPointerCapture(event.pointerId);
+      event.preventDefault(); // no text selection
+      handles[dragged].focus({ preventScroll: true });
+      follow(point, dragged);
+    });
+    drawing.addEventListener("pointermove", (event) => dragged >= 0 && follow(position(event), dragged));
+    for (const end of ["pointerup", "pointercancel"]) drawing.addEventListener(end, () => (dragged = -1));
+    drawing.addEventListener("click", (event) => {
+      if (tapping) follow(position(event), pick(position(event)));
+    });
+    for (const node of handles) {
+      node.addEventListener("touchstart", (event) => event.preventDefault(), { passive: false }); // no scrolling
+    }
+  }
+
+  /** Call act(keys[key], event) where one of the keys is pressed on a handle, with no modifier but shift. */
+  function onKeys(node, keys, act) {
+    node.addEventListener("keydown", (event) => {
+      if (!(event.key in keys) || event.ctrlKey || event.metaKey || event.altKey) return;
+      event.preventDefault();
+      event.stopPropagation(); // a notebook moves between cells by arrow keys
+      act(keys[event.key], event);
+    });
+  }
+
+  /**
+   * A point of a disk that mouse, finger, arrow keys and buttons move. It keeps its angle while it is in the middle.
+   * @param {{plane: Object, drawing: SVGElement, handle: SVGElement, end: (angle: number) => [number, number],
+   *   draw: () => void, share: () => void}} options
+   *   The disk, where it is drawn, the point's handle; the angle and radius to which the key End leads; `draw` is
+   *   called when the point has moved, `share` when the reader has moved it.
+   */
+  function diskPoint({ plane, drawing, handle, end, draw, share }) {
+    const STEP = { angle: 5, radius: 0.1 };
+    let angle = 0; // degrees
+    let radius = 0;
+    let stop = () => {};
+
+    function moveTo(newAngle, newRadius) {
+      angle = (newAngle + 360) % 360;
+      radius = clamp(newRadius, 0, 1);
+      draw();
+    }
+
+    /** Move as the reader says. */
+    function lead(newAngle, newRadius) {
+      stop();
+      moveTo(newAngle, newRadius);
+      share();
+    }
+
+    draggable(drawing, [handle], (spot) => {
+      const target = plane.fromScreen(...spot);
+      lead(degrees(target), Math.hypot(...target));
+    });
+    const keys = {
+      ArrowLeft: () => [angle - STEP.angle, radius],
+      ArrowRight: () => [angle + STEP.angle, radius],
+      ArrowDown: () => [angle, radius - STEP.radius],
+      ArrowUp: () => [angle, radius + STEP.radius],
+      Home: () => [0, 1],
+      End: () => end(angle),
+    };
+    onKeys(handle, keys, (target) => lead(...target()));
+
+    return {
+      /** Whole degrees, 0 to 359. */
+      angle: () => Math.round(angle) % 360,
+      radius: () => radius,
+      point() {
+        const round = (value) => Math.round(value * 1e12) / 1e12; // exact zeros at the axes
+        return [round(radius * Math.cos(radians(angle))), round(radius * Math.sin(radians(angle)))];
+      },
+      stop: () => stop(),
+      /** Move at once to a point, as the host says. */
+      set([a, b]) {
+        stop();
+        moveTo(a || b ? degrees([a, b]) : angle, Math.hypot(a, b));
+      },
+      /** Glide to a point in the direction of another one; `newRadius` is its distance from the middle. */
+      glideTo(target, newRadius) {
+        stop();
+        const [startAngle, startRadius] = [angle, radius];
+        const newAngle = newRadius > 0 ? degrees(target) : startAngle;
+        const way = turn(startAngle, newAngle);
+        stop = glide((t) => {
+          if (t < 1) moveTo(startAngle + t * way, startRadius + t * (newRadius - startRadius));
+          else moveTo(newAngle, newRadius);
+          if (t === 1) share();
+        });
+      },
+    };
   }
 
   // ---- hosts ----------------------------------------------------------------------------------------------------
@@ -167,5 +398,10 @@ var ufsFigures = (() => {
     });
   }
 
-  return { register, render, html, svg, place, letter, fixed, percent, clamp, settled, glide };
+  return {
+    register, render,
+    html, svg, place, letter, fixed, percent, clamp, sum, degrees, radians, turn, glide,
+    button, press, controls, output, announcer, bars, labelWidth,
+    disk, axisName, handle, draggable, onKeys, diskPoint,
+  };
 })();

@@ -13,20 +13,18 @@
  * @property {number[][]} exact                the exponent of each, at 0°, 1°, …, 179°
  */
 ufsFigures.register("mismatch", (root, /** @type {Mismatch} */ data, store) => {
-  const { html, svg, place, letter, fixed, percent, clamp, settled, glide } = ufsFigures;
+  const { html, svg, place, letter, fixed, percent, degrees, radians, turn, glide } = ufsFigures;
+  const { button, press, controls, output, announcer, bars, labelWidth, disk, draggable, onKeys } = ufsFigures;
   const WIDTH = 340;
   const HEIGHT = 250;
-  const CENTRE = [WIDTH / 2, HEIGHT / 2];
   const UNIT = 96; // pixels for length one
   const BOX = { left: 48, right: 326, top: 16, bottom: 212 }; // of a chart
   const { labels, features, eps, best, exact } = data;
 
-  const radians = (degrees) => (degrees * Math.PI) / 180;
-  const at = (degrees, radius = 1) => [
-    CENTRE[0] + UNIT * radius * Math.cos(radians(degrees)),
-    CENTRE[1] - UNIT * radius * Math.sin(radians(degrees)),
-  ];
-  const cosine = (degrees) => Math.cos(radians(degrees));
+  const unitDisk = disk(WIDTH, HEIGHT, UNIT);
+  const { toScreen, fromScreen, at } = unitDisk;
+  const [cx, cy] = toScreen(0, 0);
+  const cosine = (angle) => Math.cos(radians(angle));
   const range = Math.max(...features.map(([across, along]) => Math.hypot(across, along)));
 
   const write = (x, y, content, style = "") => svg("text", { x, y, style }, content);
@@ -41,25 +39,18 @@ ufsFigures.register("mismatch", (root, /** @type {Mismatch} */ data, store) => {
   // ---- the plane of features ------------------------------------------------------------------------------------
 
   const plane = svg("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "group", "aria-label": "The plane of all features" });
-  const question = svg("line", { x1: CENTRE[0], y1: CENTRE[1], x2: at(0)[0], y2: at(0)[1], style: `${solid}; stroke-width: 3` });
-  const vector = svg("line", { class: "ufs-vector", x1: CENTRE[0], y1: CENTRE[1] });
+  const question = svg("line", { x1: cx, y1: cy, x2: at(0)[0], y2: at(0)[1], style: `${solid}; stroke-width: 3` });
+  const vector = svg("line", { class: "ufs-vector", x1: cx, y1: cy });
   const shadow = svg("line", { style: `${thin}; stroke-dasharray: 2 3; stroke-opacity: 0.8` });
-  const captured = svg("line", { x1: CENTRE[0], y1: CENTRE[1], y2: CENTRE[1], style: "stroke: var(--ufs-side); stroke-width: 6; stroke-opacity: 0.45" });
-  const handle = svg(
-    "g",
-    {
-      class: "ufs-handle", role: "slider", tabindex: 0, "aria-valuemin": 0, "aria-valuemax": 359,
-      "aria-label": "Angle of the feature to the question: arrows turn it by one degree, page up and page down by ten",
-    },
-    svg("circle", { class: "ufs-reach", r: 22 }),
-    svg("circle", { class: "ufs-ring", r: 13 }),
-    svg("circle", { class: "ufs-point", r: 7.5 }),
+  const captured = svg("line", { x1: cx, y1: cy, y2: cy, style: "stroke: var(--ufs-side); stroke-width: 6; stroke-opacity: 0.45" });
+  const handle = ufsFigures.handle(
+    "Angle of the feature to the question: arrows turn it by one degree, page up and page down by ten",
+    359,
   );
   const name = write(0, 0, "ξ", `${middle}; font-style: italic; font-size: 16px; fill: var(--ufs-side)`);
   plane.append(
-    svg("line", { class: "ufs-axis", x1: at(90)[0], y1: at(90)[1], x2: at(270)[0], y2: at(270)[1] }),
-    svg("line", { class: "ufs-axis", x1: at(180)[0], y1: at(180)[1], x2: at(0)[0], y2: at(0)[1] }),
-    svg("circle", { class: "ufs-unit", cx: CENTRE[0], cy: CENTRE[1], r: UNIT }),
+    ...unitDisk.axes(),
+    unitDisk.circle(),
     captured, question, shadow, vector,
     write(at(0)[0] + 8, at(0)[1] + 5, "φ₁ − φ₂", "font-style: italic"),
     name, handle,
@@ -113,43 +104,31 @@ ufsFigures.register("mismatch", (root, /** @type {Mismatch} */ data, store) => {
 
   // ---- the feature's values -------------------------------------------------------------------------------------
 
-  const rows = labels.map((label) => {
-    const bar = html("span", { class: "ufs-bar" });
-    const value = html("span", { class: "ufs-value" });
-    const row = html("div", { class: "ufs-row", role: "listitem" },
-      html("span", { class: "ufs-label", title: label }, label), html("span", { class: "ufs-track" }, bar), value);
-    return { bar, value, row };
-  });
-  const list = html("div", { class: "ufs-rows", role: "list", "aria-label": "The feature's value at each symbol" },
-    ...rows.map(({ row }) => row));
-  const longest = clamp(Math.max(...labels.map((label) => label.length)) + 1, 4, 14);
+  const values = bars(labels, range, (h) => (h >= 0.005 ? "+" : "") + fixed(h, 2));
+  place(values.node, { "aria-label": "The feature's value at each symbol" });
 
   // ---- putting it together --------------------------------------------------------------------------------------
 
-  const sizes = eps.map((value, i) => {
-    const button = html("button", { type: "button", "aria-pressed": "false" }, letter("ε"), ` = ${fixed(value)}`);
-    button.addEventListener("click", () => {
+  const sizes = eps.map((value, i) =>
+    button([letter("ε"), ` = ${fixed(value)}`], () => {
       size = i;
       draw();
       share();
-    });
-    return button;
-  });
-  const toBest = html("button", { type: "button" }, "turn to the best feature");
-  toBest.addEventListener("click", () => glideTo(exact[size].indexOf(Math.max(...exact[size]))));
-  const out = Object.fromEntries(["angle", "exact", "local", "n"].map((key) => [key, html("output", { class: `ufs-out-${key}`, "aria-live": "off" })]));
-  const aloud = html("p", { class: "ufs-aloud", "aria-live": "polite" });
+    }));
+  const toBest = button("turn to the best feature", () => glideTo(exact[size].indexOf(Math.max(...exact[size]))));
+  const out = Object.fromEntries(["angle", "exact", "local", "n"].map((key) => [key, output(`out-${key}`)]));
+  const aloud = announcer();
   const caption = (...content) => html("p", { class: "ufs-title" }, ...content);
 
   root.append(
-    html("div", { class: "ufs-transport", style: `--ufs-label-width: ${longest}ch` },
-      html("div", { class: "ufs-controls", role: "group", "aria-label": "Distance of the hypotheses" },
+    html("div", { class: "ufs-transport", style: labelWidth(labels) },
+      controls("Distance of the hypotheses",
         html("span", { class: "ufs-prompt" }, "Drag the feature, or choose how far apart the hypotheses are"), ...sizes, toBest),
       html("div", { class: "ufs-plane ufs-x" }, caption("feature ", letter("ξ"), " and question"), plane),
       html("div", { class: "ufs-plane ufs-y", style: "--ufs-side: var(--ufs-x-side)" },
         caption("share of the best exponent"), shares),
       html("div", { class: "ufs-bars ufs-x", style: "align-content: center" },
-        html("p", { class: "ufs-caption" }, "values ", letter("h"), " of the feature"), list),
+        html("p", { class: "ufs-caption" }, "values ", letter("h"), " of the feature"), values.node),
       html("div", { class: "ufs-plane ufs-y", style: "--ufs-side: var(--ufs-x-side)" },
         caption("bound of the error, ", html("span", { class: "ufs-math" }, html("i", {}, "e"), html("sup", {}, "−", html("i", {}, "nE")))), errors),
       html("p", { class: "ufs-reading" },
@@ -157,12 +136,12 @@ ufsFigures.register("mismatch", (root, /** @type {Mismatch} */ data, store) => {
         html("span", {}, "exponent ", letter("E"), " = ", out.exact),
         html("span", {}, "local ", out.local),
         html("span", {}, "samples for an error of 1 in 100: ", out.n)),
-      aloud),
+      aloud.node),
   );
 
   // ---- the state ------------------------------------------------------------------------------------------------
 
-  let angle = 0;
+  let angle = 0; // whole degrees, 0 to 359
   let size = 0;
   let stop = () => {};
 
@@ -180,11 +159,11 @@ ufsFigures.register("mismatch", (root, /** @type {Mismatch} */ data, store) => {
   }
 
   function draw() {
-    const turned = Math.round(angle) % 180;
+    const turned = angle % 180;
     const [x, y] = at(angle);
     place(vector, { x2: x, y2: y });
     place(handle, { transform: `translate(${x} ${y})` });
-    place(shadow, { x1: x, y1: y, x2: x, y2: CENTRE[1] });
+    place(shadow, { x1: x, y1: y, x2: x, y2: cy });
     place(captured, { x2: x });
     const [nameX, nameY] = at(angle, 1.18);
     place(name, { x: nameX, y: nameY + 5, visibility: Math.abs(((angle + 180) % 360) - 180) < 14 ? "hidden" : "visible" });
@@ -202,37 +181,23 @@ ufsFigures.register("mismatch", (root, /** @type {Mismatch} */ data, store) => {
     nameLine(bestName, best[size], horizon, false);
     nameLine(thisName, exponent, horizon, true);
 
-    rows.forEach(({ bar, value }, i) => {
-      const h = features[i][0] * cosine(angle) + features[i][1] * Math.sin(radians(angle));
-      const part = clamp(h / range, -1, 1);
-      bar.style.left = `${50 + 50 * Math.min(part, 0)}%`;
-      bar.style.width = `${50 * Math.abs(part)}%`;
-      value.textContent = (h >= 0.005 ? "+" : "") + fixed(h, 2);
-    });
+    values.update(features.map(([across, along]) => across * cosine(angle) + along * Math.sin(radians(angle))));
 
     const local = ((eps[size] * cosine(angle)) ** 2) / 2;
-    out.angle.textContent = `${Math.round(angle) % 360}°`;
+    out.angle.textContent = `${angle}°`;
     out.exact.textContent = `${fixed(exponent, 5)} (${percent(fraction(turned), 0).replace("+", "")} of the best)`;
     out.local.textContent = fixed(local, 5);
     out.n.textContent = needed(exponent);
-    sizes.forEach((button, i) => {
-      button.setAttribute("aria-pressed", String(i === size));
-      button.style.borderColor = i === size ? "var(--ufs-x-side)" : "";
-      button.style.color = i === size ? "var(--ufs-x-side)" : "";
-    });
+    press(sizes, size, { borderColor: "var(--ufs-x-side)", color: "var(--ufs-x-side)" });
     place(handle, {
-      "aria-valuenow": Math.round(angle) % 360,
-      "aria-valuetext": `${Math.round(angle) % 360} degrees, ${Math.round(100 * fraction(turned))} percent of the best exponent`,
+      "aria-valuenow": angle,
+      "aria-valuetext": `${angle} degrees, ${Math.round(100 * fraction(turned))} percent of the best exponent`,
     });
-    speak(exponent);
+    aloud.say(`At ${angle} degrees the exponent is ${fixed(exponent, 5)}; samples needed: ${needed(exponent)}.`);
   }
 
-  const speak = settled((exponent) => {
-    aloud.textContent = `At ${Math.round(angle) % 360} degrees the exponent is ${fixed(exponent, 5)}; samples needed: ${needed(exponent)}.`;
-  });
-
-  function turnTo(degrees) {
-    angle = ((Math.round(degrees) % 360) + 360) % 360;
+  function turnTo(target) {
+    angle = ((Math.round(target) % 360) + 360) % 360;
     draw();
   }
 
@@ -241,9 +206,9 @@ ufsFigures.register("mismatch", (root, /** @type {Mismatch} */ data, store) => {
   function glideTo(target) {
     stop();
     const start = angle;
-    const turn = ((target - start + 540) % 360) - 180; // the shorter way round
+    const way = turn(start, target);
     stop = glide((t) => {
-      turnTo(start + t * turn);
+      turnTo(start + t * way);
       if (t === 1) share();
     });
   }
@@ -256,48 +221,20 @@ ufsFigures.register("mismatch", (root, /** @type {Mismatch} */ data, store) => {
 
   // ---- mouse, touch, keyboard -----------------------------------------------------------------------------------
 
-  function follow(event) {
-    const box = plane.getBoundingClientRect();
-    const x = ((event.clientX - box.left) / box.width) * WIDTH - CENTRE[0];
-    const y = CENTRE[1] - ((event.clientY - box.top) / box.height) * HEIGHT;
-    turnTo((Math.atan2(y, x) * 180) / Math.PI);
+  /** Turn as the reader says. */
+  function lead(target) {
+    stop();
+    turnTo(target);
     share();
   }
 
-  // a finger on the point drags it, elsewhere it scrolls the page, and a tap turns the feature there
-  let dragging = false;
-  let tapping = false;
-  plane.addEventListener("pointerdown", (event) => {
-    tapping = event.pointerType === "touch" && !handle.contains(event.target);
-    if (event.button !== 0 || tapping) return;
-    stop();
-    dragging = true;
-    plane.setPointerCapture(event.pointerId);
-    event.preventDefault(); // no text selection
-    handle.focus({ preventScroll: true });
-    follow(event);
-  });
-  plane.addEventListener("pointermove", (event) => dragging && follow(event));
-  for (const finish of ["pointerup", "pointercancel"]) plane.addEventListener(finish, () => (dragging = false));
-  handle.addEventListener("touchstart", (event) => event.preventDefault(), { passive: false }); // no scrolling
-  plane.addEventListener("click", (event) => {
-    if (!tapping) return;
-    stop();
-    follow(event);
-  });
+  draggable(plane, [handle], (point) => lead(degrees(fromScreen(...point))));
 
   const keys = {
     ArrowLeft: () => angle - 1, ArrowDown: () => angle - 1, ArrowRight: () => angle + 1, ArrowUp: () => angle + 1,
     PageDown: () => angle - 10, PageUp: () => angle + 10, Home: () => 0, End: () => 90,
   };
-  handle.addEventListener("keydown", (event) => {
-    if (!(event.key in keys) || event.ctrlKey || event.metaKey || event.altKey) return;
-    event.preventDefault();
-    event.stopPropagation(); // a notebook moves between cells by arrow keys
-    stop();
-    turnTo(keys[event.key]());
-    share();
-  });
+  onKeys(handle, keys, (target) => lead(target()));
 
   store.onChange(["angle", "size"], readStore);
   readStore();

@@ -15,13 +15,15 @@
  * @property {{name: string, labels: string[], modes: Triple[]}} y
  */
 ufsFigures.register("selection", (root, /** @type {Selection} */ data, store) => {
-  const { html, svg, place, letter, fixed, clamp, settled, glide } = ufsFigures;
+  const { html, svg, place, letter, fixed, sum } = ufsFigures;
+  const { button, press, controls, output, announcer, bars, labelWidth, disk, axisName, diskPoint } = ufsFigures;
   const WIDTH = 340;
   const HEIGHT = 266;
   const UNIT = 104; // pixels for length one on the left, for σ₁ on the right
-  const STEP = { angle: 5, radius: 0.1 };
   const { sigma, answers, x, y } = data;
-  const [cx, cy] = [WIDTH / 2, HEIGHT / 2];
+  const unitDisk = disk(WIDTH, HEIGHT, UNIT);
+  const { toScreen } = unitDisk;
+  const [cx, cy] = toScreen(0, 0);
   const TURN = 2 * Math.PI;
 
   const dot = (u, v) => u[0] * v[0] + u[1] * v[1] + u[2] * v[2];
@@ -31,10 +33,6 @@ ufsFigures.register("selection", (root, /** @type {Selection} */ data, store) =>
   const minus = (u, v) => u.map((value, i) => value - v[i]);
   const squares = sigma.map((value) => value * value);
   const alongDirection = (u) => squares[0] * u[0] ** 2 + squares[1] * u[1] ** 2 + squares[2] * u[2] ** 2;
-  const sum = (values) => values.reduce((total, value) => total + value, 0);
-
-  const toScreen = (a, b) => [cx + UNIT * a, cy - UNIT * b];
-  const degrees = ([a, b]) => ((Math.atan2(b, a) * 180) / Math.PI + 360) % 360;
 
   /** The unit vectors that the features see along: the direction itself, or two perpendicular to it. */
   function frame(direction, k) {
@@ -70,16 +68,6 @@ ufsFigures.register("selection", (root, /** @type {Selection} */ data, store) =>
     return svg("path", { class: "ufs-axis", d: runs.map(path).join(""), fill: "none", "stroke-dasharray": "3 3" });
   }
 
-  function axisName(base, index, superscript, left, top) {
-    return svg(
-      "text",
-      { class: "ufs-axis-name", x: left, y: top },
-      svg("tspan", { class: "ufs-letter" }, base),
-      svg("tspan", { class: "ufs-index ufs-letter", dy: -6 }, superscript),
-      svg("tspan", { class: "ufs-index", dx: superscript ? -7 : 0, dy: superscript ? 10 : 4 }, index),
-    );
-  }
-
   /** The indicator of each symbol, centred, as a direction in the disk: where counting this symbol is. */
   function indicators() {
     return y.labels.map((label, i) => {
@@ -92,14 +80,10 @@ ufsFigures.register("selection", (root, /** @type {Selection} */ data, store) =>
   const shorten = (label) => (label.length > 11 ? label.slice(0, 10) + "…" : label);
 
   const left = svg("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, style: "cursor: crosshair" });
-  left.append(svg("circle", { class: "ufs-unit ufs-ellipse", cx, cy, r: UNIT }));
-  for (const share of [0.25, 0.5, 0.75]) left.append(level(share));
-  for (const [a, b] of [[1, 0], [0, 1]]) {
-    const [x1, y1] = toScreen(-a, -b);
-    const [x2, y2] = toScreen(a, b);
-    left.append(svg("line", { class: "ufs-axis", x1, y1, x2, y2 }));
-  }
   left.append(
+    unitDisk.circle("ufs-unit ufs-ellipse"),
+    ...[0.25, 0.5, 0.75].map(level),
+    ...unitDisk.axes(),
     axisName("ψ", "1", "Y", cx + UNIT + 6, cy + 5),
     axisName("ψ", "2", "Y", cx - 6, cy - UNIT - 8),
     axisName("ψ", "3", "Y", cx + 5, cy + 15),
@@ -117,19 +101,9 @@ ufsFigures.register("selection", (root, /** @type {Selection} */ data, store) =>
   }
   place(left, { role: "group", "aria-label": `Disk of directions of features of ${y.name}` });
   const arm = svg("line", { class: "ufs-vector" });
-  const handle = svg(
-    "g",
-    {
-      class: "ufs-handle",
-      role: "slider",
-      tabindex: 0,
-      "aria-label": "Direction: left and right arrows turn it, up and down arrows move it to the rim and to the middle",
-      "aria-valuemin": 0,
-      "aria-valuemax": 360,
-    },
-    svg("circle", { class: "ufs-reach", r: 22 }),
-    svg("circle", { class: "ufs-ring", r: 13 }),
-    svg("circle", { class: "ufs-point", r: 7.5 }),
+  const handle = ufsFigures.handle(
+    "Direction: left and right arrows turn it, up and down arrows move it to the rim and to the middle",
+    360,
   );
   left.append(arm, handle);
 
@@ -139,13 +113,9 @@ ufsFigures.register("selection", (root, /** @type {Selection} */ data, store) =>
   const right = svg("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img" });
   const shadow = svg("path", { class: "ufs-ellipse ufs-shadow" });
   const dots = answers.map(() => svg("circle", { class: "ufs-answer", r: 2, style: "fill: var(--ufs-x-side); fill-opacity: 0.6" }));
-  const seenAxes = [[1, 0], [0, 1]].map(([a, b]) => {
-    const [x1, y1] = toScreen(-a, -b);
-    const [x2, y2] = toScreen(a, b);
-    return svg("line", { class: "ufs-axis", x1, y1, x2, y2 });
-  });
+  const seenAxes = unitDisk.axes();
   right.append(
-    svg("circle", { class: "ufs-unit", cx, cy, r: UNIT }),
+    unitDisk.circle(),
     ...seenAxes,
     shadow,
     ...dots,
@@ -191,61 +161,42 @@ ufsFigures.register("selection", (root, /** @type {Selection} */ data, store) =>
   // ---- bars: the feature, or the one that is left out -------------------------------------------------------------
 
   const range = Math.max(...y.modes.map(norm));
-  const rows = y.labels.map((label) => {
-    const bar = html("span", { class: "ufs-bar" });
-    const value = html("span", { class: "ufs-value" });
-    const name = html("span", { class: "ufs-label", title: label }, label);
-    return { bar, value, node: html("div", { class: "ufs-row", role: "listitem" }, name, html("span", { class: "ufs-track" }, bar), value) };
-  });
-  const list = html("div", { class: "ufs-rows", role: "list" });
-  list.append(...rows.map((row) => row.node));
+  const values = bars(y.labels, range, (value) => fixed(value, 2));
   const barsCaption = html("p", { class: "ufs-caption" });
 
   // ---- putting it together --------------------------------------------------------------------------------------
 
-  const isCaptured = html("output", { class: "ufs-captured" });
-  const isShare = html("output", { class: "ufs-share" });
-  const isDrawn = html("output", { class: "ufs-drawn" });
-  const aloud = html("p", { class: "ufs-aloud", "aria-live": "polite" });
-  for (const node of [isCaptured, isShare, isDrawn]) node.setAttribute("aria-live", "off"); // aloud says it, less often
+  const [isCaptured, isShare, isDrawn] = ["captured", "share", "drawn"].map(output);
+  const aloud = announcer();
   const leftTitle = html("p", { class: "ufs-title" });
   const prompt = html("span", { class: "ufs-prompt" });
 
-  const kButtons = [1, 2].map((number) => {
-    const button = html("button", { type: "button" }, number === 1 ? "one feature" : "two features");
-    button.addEventListener("click", () => {
-      stop();
-      k = number;
+  const kButtons = ["one feature", "two features"].map((label, i) =>
+    button(label, () => {
+      tip.stop();
+      k = i + 1;
       draw();
       share();
-    });
-    return button;
-  });
+    }));
   const targets = [
     ["mode 1", [1, 0]],
     ["mode 2", [0, 1]],
     ["mode 3", [0, 0]],
     ...(few ? named.map(({ label, point }) => [label, point]) : []),
   ];
-  const buttons = targets.map(([label, point]) => {
-    const button = html("button", { type: "button" }, label);
-    button.addEventListener("click", () => glideTo(degrees(point), Math.hypot(...point)));
-    return button;
-  });
-  const longest = Math.max(...y.labels.map((label) => label.length));
+  const buttons = targets.map(([label, point]) => button(label, () => tip.glideTo(point, Math.hypot(...point))));
 
   root.append(
     html(
       "div",
-      { class: "ufs-transport", style: `--ufs-label-width: ${clamp(longest + 1, 4, 14)}ch` },
-      html("div", { class: "ufs-controls", role: "group", "aria-label": "Number of features" },
-        html("span", { class: "ufs-prompt" }, "Keep"), ...kButtons),
-      html("div", { class: "ufs-controls", role: "group", "aria-label": "Direction" }, prompt, ...buttons),
+      { class: "ufs-transport", style: labelWidth(y.labels) },
+      controls("Number of features", html("span", { class: "ufs-prompt" }, "Keep"), ...kButtons),
+      controls("Direction", prompt, ...buttons),
       html("div", { class: "ufs-plane ufs-y" }, leftTitle, left),
       html("div", { class: "ufs-plane ufs-y" },
         html("p", { class: "ufs-title" }, `${answers.length} random attributes of `,
           html("span", { class: "ufs-x" }, html("b", {}, x.name)), ", as seen"), right),
-      html("div", { class: "ufs-bars ufs-y" }, barsCaption, list),
+      html("div", { class: "ufs-bars ufs-y" }, barsCaption, values.node),
       html("div", { class: "ufs-plane ufs-y" },
         html("p", { class: "ufs-caption" }, "captured: ", html("span", { class: "ufs-math" }, "‖", html("i", {}, "Ξ"),
           html("sup", {}, "T"), html("i", {}, "B̃"), "‖", html("sup", {}, "2"))), gauge),
@@ -253,24 +204,16 @@ ufsFigures.register("selection", (root, /** @type {Selection} */ data, store) =>
         html("span", {}, "captured: ", isCaptured),
         html("span", {}, "of the best: ", isShare),
         html("span", {}, "estimate from the points: ", isDrawn)),
-      aloud,
+      aloud.node,
     ),
   );
 
   // ---- the state ------------------------------------------------------------------------------------------------
 
-  let angle = 0; // degrees; kept while the radius is zero
-  let radius = 0;
   let k = 1;
-  let stop = () => {};
-  const point = () => {
-    const turn = (angle * Math.PI) / 180;
-    const round = (value) => Math.round(value * 1e12) / 1e12; // exact zeros at the modes
-    return [round(radius * Math.cos(turn)), round(radius * Math.sin(turn))];
-  };
 
   function draw() {
-    const [a, b] = point();
+    const [a, b] = tip.point();
     const direction = [a, b, Math.sqrt(Math.max(0, 1 - a * a - b * b))];
     const vectors = frame(direction, k);
     const [px, py] = toScreen(a, b);
@@ -296,113 +239,33 @@ ufsFigures.register("selection", (root, /** @type {Selection} */ data, store) =>
     isShare.textContent = `${(100 * value / most).toFixed(1)}\u00a0%`;
     isDrawn.textContent = fixed(drawn, 4);
 
-    rows.forEach(({ bar, value: number }, i) => {
-      const height = dot(direction, y.modes[i]);
-      const part = clamp(height / range, -1, 1);
-      bar.style.left = `${50 + 50 * Math.min(part, 0)}%`;
-      bar.style.width = `${50 * Math.abs(part)}%`;
-      number.textContent = fixed(height, 2);
-    });
+    values.update(y.modes.map((mode) => dot(direction, mode)));
     const what = k === 1 ? "the feature" : "the feature left out";
     leftTitle.replaceChildren(k === 1 ? "The vector of " : "The direction that ", html("b", {}, k === 1 ? "the feature" : "two features"),
       k === 1 ? ` of ${y.name}` : ` of ${y.name} leave out`);
     barsCaption.replaceChildren(what, ", ", letter("h", "", ""), "(", html("i", {}, "y"), ")");
-    place(list, { "aria-label": `Values of ${what} for each ${y.name}` });
+    place(values.node, { "aria-label": `Values of ${what} for each ${y.name}` });
     prompt.textContent = k === 1 ? "Drag the feature, or take" : "Drag what is left out, or leave out";
-    kButtons.forEach((button, i) => {
-      button.setAttribute("aria-pressed", String(k === i + 1));
-      button.style.fontWeight = k === i + 1 ? "600" : "400";
-      button.style.borderColor = k === i + 1 ? "currentcolor" : "";
-    });
+    press(kButtons, k - 1, { fontWeight: "600", borderColor: "currentcolor" });
     place(right, { "aria-label": `What ${k === 1 ? "one feature sees" : "two features see"} of the attributes` });
     place(handle, {
-      "aria-valuenow": Math.round(angle) % 360,
-      "aria-valuetext": `angle ${Math.round(angle) % 360} degrees, distance ${fixed(radius, 2)} from the middle`,
+      "aria-valuenow": tip.angle(),
+      "aria-valuetext": `angle ${tip.angle()} degrees, distance ${fixed(tip.radius(), 2)} from the middle`,
     });
-    speak(value, most);
-  }
-
-  const speak = settled((value, most) => {
-    aloud.textContent = `Captured ${fixed(value, 4)}, ${Math.round((100 * value) / most)} percent of the best.`;
-  });
-
-  function moveTo(newAngle, newRadius) {
-    angle = (newAngle + 360) % 360;
-    radius = clamp(newRadius, 0, 1);
-    draw();
+    aloud.say(`Captured ${fixed(value, 4)}, ${Math.round((100 * value) / most)} percent of the best.`);
   }
 
   function share() {
-    const [a, b] = point();
+    const [a, b] = tip.point();
     store.set({ a, b, k });
   }
 
-  function glideTo(newAngle, newRadius) {
-    stop();
-    const [startAngle, startRadius] = [angle, radius];
-    const turn = newRadius > 0 ? ((newAngle - startAngle + 540) % 360) - 180 : 0; // the shorter way round
-    stop = glide((t) => {
-      if (t < 1) moveTo(startAngle + t * turn, startRadius + t * (newRadius - startRadius));
-      else moveTo(newRadius > 0 ? newAngle : startAngle, newRadius);
-      if (t === 1) share();
-    });
-  }
+  const tip = diskPoint({ plane: unitDisk, drawing: left, handle, end: (angle) => [angle, 0], draw, share });
 
   function readStore() {
-    stop();
-    const [a, b] = [store.get("a"), store.get("b")];
     k = store.get("k");
-    moveTo(a || b ? degrees([a, b]) : angle, Math.hypot(a, b));
+    tip.set([store.get("a"), store.get("b")]);
   }
-
-  // ---- mouse, touch, keyboard -----------------------------------------------------------------------------------
-
-  function follow(event) {
-    const box = left.getBoundingClientRect();
-    const a = (((event.clientX - box.left) / box.width) * WIDTH - cx) / UNIT;
-    const b = (cy - ((event.clientY - box.top) / box.height) * HEIGHT) / UNIT;
-    moveTo(degrees([a, b]), Math.hypot(a, b));
-    share();
-  }
-
-  // a finger on the point drags it, elsewhere it scrolls the page, and a tap moves the point there
-  let dragging = false;
-  let tapping = false;
-  left.addEventListener("pointerdown", (event) => {
-    tapping = event.pointerType === "touch" && !handle.contains(event.target);
-    if (event.button !== 0 || tapping) return;
-    stop();
-    dragging = true;
-    left.setPointerCapture(event.pointerId);
-    event.preventDefault(); // no text selection
-    handle.focus({ preventScroll: true });
-    follow(event);
-  });
-  left.addEventListener("pointermove", (event) => dragging && follow(event));
-  for (const end of ["pointerup", "pointercancel"]) left.addEventListener(end, () => (dragging = false));
-  handle.addEventListener("touchstart", (event) => event.preventDefault(), { passive: false }); // no scrolling
-  left.addEventListener("click", (event) => {
-    if (!tapping) return;
-    stop();
-    follow(event);
-  });
-
-  const keys = {
-    ArrowLeft: () => [angle - STEP.angle, radius],
-    ArrowRight: () => [angle + STEP.angle, radius],
-    ArrowDown: () => [angle, radius - STEP.radius],
-    ArrowUp: () => [angle, radius + STEP.radius],
-    Home: () => [0, 1],
-    End: () => [angle, 0],
-  };
-  handle.addEventListener("keydown", (event) => {
-    if (!(event.key in keys) || event.ctrlKey || event.metaKey || event.altKey) return;
-    event.preventDefault();
-    event.stopPropagation(); // a notebook moves between cells by arrow keys
-    stop();
-    moveTo(...keys[event.key]());
-    share();
-  });
 
   store.onChange(["a", "b", "k"], readStore);
   readStore();

@@ -9,7 +9,8 @@
  * @typedef {{p0: Triple, eps: number, labels: [string, string, string], names: [string, string], least: number}} Simplex
  */
 ufsFigures.register("simplex", (root, /** @type {Simplex} */ data, store) => {
-  const { html, svg, place, letter, fixed, percent, clamp, settled, glide } = ufsFigures;
+  const { html, svg, place, letter, fixed, percent, clamp, sum, glide } = ufsFigures;
+  const { button, controls, output, announcer, draggable, onKeys } = ufsFigures;
   const WIDTH = 340;
   const HEIGHT = 300;
   const SIDE = 290; // of the triangle
@@ -23,7 +24,6 @@ ufsFigures.register("simplex", (root, /** @type {Simplex} */ data, store) => {
 
   // ---- geometry -------------------------------------------------------------------------------------------------
 
-  const sum = (values) => values.reduce((total, value) => total + value, 0);
   const left0 = (WIDTH - SIDE) / 2;
   const base = HEIGHT - 22;
   const height = (SIDE * Math.sqrt(3)) / 2;
@@ -113,20 +113,9 @@ ufsFigures.register("simplex", (root, /** @type {Simplex} */ data, store) => {
 
   const tie = svg("line", { class: "ufs-shrink" });
   const handles = SYMBOLS.map((name, i) => {
-    const handle = svg(
-      "g",
-      {
-        class: "ufs-handle",
-        role: "slider",
-        tabindex: 0,
-        "aria-label": `${name}${names[i] ? ", " + names[i] : ""}: arrow keys move it`,
-        "aria-valuemin": 0,
-        "aria-valuemax": 100,
-      },
-      svg("circle", { class: "ufs-reach", r: 20 }),
-      svg("circle", { class: "ufs-ring", r: 12 }),
-      svg("circle", { class: "ufs-point", r: 7, style: STYLES[i] }),
-    );
+    const label = `${name}${names[i] ? ", " + names[i] : ""}: arrow keys move it`;
+    const handle = ufsFigures.handle(label, 100, [20, 12, 7]);
+    place(handle.lastChild, { style: STYLES[i] });
     return handle;
   });
   const tags = SYMBOLS.map((name) => symbol(name));
@@ -178,11 +167,8 @@ ufsFigures.register("simplex", (root, /** @type {Simplex} */ data, store) => {
       ),
     ),
   );
-  const reading = ["forward", "backward", "local", "error", "angle"].map((name) =>
-    html("output", { class: `ufs-${name}`, "aria-live": "off" }),
-  );
-  const [forward, backward, local, error, angle] = reading;
-  const aloud = html("p", { class: "ufs-aloud", "aria-live": "polite" });
+  const [forward, backward, local, error, angle] = ["forward", "backward", "local", "error", "angle"].map(output);
+  const aloud = announcer();
   const D = (one, other) => html("span", { class: "ufs-math" }, html("i", {}, "D"), `(${one}‖${other})`);
 
   // ---- putting it together ----------------------------------------------------------------------------------------
@@ -196,19 +182,14 @@ ufsFigures.register("simplex", (root, /** @type {Simplex} */ data, store) => {
     ["P₂ opposite P₁", () => [points[0], inside(points[0].map((value, z) => 2 * p0[z] - value))]],
     ["as at first", () => start],
   ];
-  const buttons = moves.map(([label, target]) => {
-    const button = html("button", { type: "button" }, label);
-    button.addEventListener("click", () => glideTo(target()));
-    return button;
-  });
+  const buttons = moves.map(([label, target]) => button(label, () => glideTo(target())));
   const called = (i) => html("b", {}, SYMBOLS[i] + (names[i] ? ` (${names[i]})` : ""));
 
   root.append(
     html(
       "div",
       { class: "ufs-transport" },
-      html("div", { class: "ufs-controls", role: "group", "aria-label": "Move both points" },
-        html("span", { class: "ufs-prompt" }, "Drag a point, or"), ...buttons),
+      controls("Move both points", html("span", { class: "ufs-prompt" }, "Drag a point, or"), ...buttons),
       html("div", { class: "ufs-plane ufs-x" },
         html("p", { class: "ufs-title" }, called(0), " and ", called(1), " in the simplex"), left),
       html("div", { class: "ufs-plane ufs-x" },
@@ -220,7 +201,7 @@ ufsFigures.register("simplex", (root, /** @type {Simplex} */ data, store) => {
         html("span", {}, html("span", { class: "ufs-math" }, "½ε²‖φ₁ − φ₂‖²"), " = ", local),
         html("span", {}, "off by ", error),
         html("span", {}, "angle of φ₁ and φ₂: ", angle)),
-      aloud,
+      aloud.node,
     ),
   );
 
@@ -269,7 +250,9 @@ ufsFigures.register("simplex", (root, /** @type {Simplex} */ data, store) => {
     local.textContent = small(length);
     error.textContent = exact > 1e-12 ? percent(length / exact - 1) : "–";
     angle.textContent = Math.min(...lengths) > 1e-9 ? `${Math.round((Math.acos(cosine) * 180) / Math.PI)}°` : "–";
-    speak(forward.textContent, local.textContent, error.textContent);
+    aloud.say(
+      `Divergence ${forward.textContent} nats, local value ${local.textContent}, off by ${error.textContent}.`,
+    );
   }
 
   const differ = ([one, other]) => Math.hypot(one[0] - other[0], one[1] - other[1]) > 1;
@@ -279,10 +262,6 @@ ufsFigures.register("simplex", (root, /** @type {Simplex} */ data, store) => {
     const digits = value > 1e-9 ? clamp(3 - Math.floor(Math.log10(value)), 3, 9) : 4;
     return fixed(value, digits);
   }
-
-  const speak = settled((exact, length, off) => {
-    aloud.textContent = `Divergence ${exact} nats, local value ${length}, off by ${off}.`;
-  });
 
   function moveTo(targets) {
     points = targets;
@@ -310,60 +289,28 @@ ufsFigures.register("simplex", (root, /** @type {Simplex} */ data, store) => {
 
   // ---- mouse, touch, keyboard -----------------------------------------------------------------------------------
 
-  function position(event) {
-    const box = left.getBoundingClientRect();
-    return [((event.clientX - box.left) / box.width) * WIDTH, ((event.clientY - box.top) / box.height) * HEIGHT];
+  /** Move one point to a place of the drawing, as the reader says. */
+  function lead(i, spot) {
+    stop();
+    const p = fromScreen(...spot);
+    moveTo(i === 0 ? [p, points[1]] : [points[0], p]);
+    share();
   }
 
-  const withPoint = (i, p) => (i === 0 ? [p, points[1]] : [points[0], p]);
-
-  function nearest(event) {
-    const [x, y] = position(event);
+  function nearest([x, y]) {
     const [first, second] = points.map((p) => Math.hypot(toScreen(p)[0] - x, toScreen(p)[1] - y));
     return first <= second ? 0 : 1;
   }
 
-  function follow(i, event) {
-    moveTo(withPoint(i, fromScreen(...position(event))));
-    share();
-  }
-
-  // a finger on a point drags it, elsewhere it scrolls the page, and a tap brings the nearer point there
-  let dragged = -1;
-  let tapping = false;
-  left.addEventListener("pointerdown", (event) => {
-    const onHandle = handles.some((handle) => handle.contains(event.target));
-    tapping = event.pointerType === "touch" && !onHandle;
-    if (event.button !== 0 || tapping) return;
-    stop();
-    dragged = nearest(event);
-    left.setPointerCapture(event.pointerId);
-    event.preventDefault(); // no text selection
-    handles[dragged].focus({ preventScroll: true });
-    follow(dragged, event);
-  });
-  left.addEventListener("pointermove", (event) => dragged >= 0 && follow(dragged, event));
-  for (const end of ["pointerup", "pointercancel"]) left.addEventListener(end, () => (dragged = -1));
-  left.addEventListener("click", (event) => {
-    if (!tapping) return;
-    stop();
-    follow(nearest(event), event);
-  });
+  draggable(left, handles, (spot, i) => lead(i, spot), nearest);
 
   const keys = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowDown: [0, 1], ArrowUp: [0, -1] };
-  handles.forEach((handle, i) => {
-    handle.addEventListener("touchstart", (event) => event.preventDefault(), { passive: false }); // no scrolling
-    handle.addEventListener("keydown", (event) => {
-      if (!(event.key in keys) || event.ctrlKey || event.metaKey || event.altKey) return;
-      event.preventDefault();
-      event.stopPropagation(); // a notebook moves between cells by arrow keys
-      stop();
+  handles.forEach((handle, i) =>
+    onKeys(handle, keys, (direction, event) => {
       const [x, y] = toScreen(points[i]);
-      const [dx, dy] = keys[event.key].map((step) => step * SIDE * STEP * (event.shiftKey ? 0.1 : 1));
-      moveTo(withPoint(i, fromScreen(x + dx, y + dy)));
-      share();
-    });
-  });
+      const [dx, dy] = direction.map((step) => step * SIDE * STEP * (event.shiftKey ? 0.1 : 1));
+      lead(i, [x + dx, y + dy]);
+    }));
 
   store.onChange(["p1", "p2"], readStore);
   readStore();

@@ -12,18 +12,19 @@
  * @typedef {{eps: number, sigma: [number, number], x: Side, y: Side}} Transport
  */
 ufsFigures.register("transport", (root, /** @type {Transport} */ data, store) => {
-  const { html, svg, place, letter, fixed, percent, clamp, settled, glide } = ufsFigures;
+  const { html, svg, place, letter, fixed, percent, degrees, radians, turn } = ufsFigures;
+  const { button, controls, output, announcer, bars, labelWidth, disk, axisName, diskPoint } = ufsFigures;
   const WIDTH = 340;
   const HEIGHT = 266;
   const UNIT = 104; // pixels for length one
-  const STEP = { angle: 5, radius: 0.1 };
   const { eps, sigma, x, y } = data;
 
   // the largest relative change that any tilt in the disk can cause; Y's changes are averages of X's
   const range = eps * Math.max(...x.modes.map(([f1, f2]) => Math.hypot(f1, f2)));
 
-  const toScreen = (a, b) => [WIDTH / 2 + UNIT * a, HEIGHT / 2 - UNIT * b];
-  const degrees = ([a, b]) => ((Math.atan2(b, a) * 180) / Math.PI + 360) % 360;
+  const unitDisk = disk(WIDTH, HEIGHT, UNIT);
+  const { toScreen, at } = unitDisk;
+  const [cx, cy] = toScreen(0, 0);
   const image = ([a, b]) => [sigma[0] * a, sigma[1] * b];
   const changes = (side, [a, b]) => side.modes.map(([first, second]) => eps * (a * first + b * second));
 
@@ -31,32 +32,19 @@ ufsFigures.register("transport", (root, /** @type {Transport} */ data, store) =>
 
   /** One plane: the unit circle, the two axes, the direction of every symbol. */
   function plane(side, letterOfSide) {
-    const [cx, cy] = toScreen(0, 0);
-    const node = svg("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}` });
-    for (const [a, b] of [[1, 0], [0, 1]]) {
-      const [x1, y1] = toScreen(-a, -b);
-      const [x2, y2] = toScreen(a, b);
-      node.append(svg("line", { class: "ufs-axis", x1, y1, x2, y2 }));
-    }
-    node.append(
-      svg("circle", { class: "ufs-unit", cx, cy, r: UNIT }),
+    return svg(
+      "svg",
+      { viewBox: `0 0 ${WIDTH} ${HEIGHT}` },
+      ...unitDisk.axes(),
+      unitDisk.circle(),
       axisName("ψ", "1", letterOfSide, cx + UNIT - 24, cy - 7),
       axisName("ψ", "2", letterOfSide, cx + 6, cy - UNIT + 19),
       ...rim(side),
     );
-    return node;
-  }
-
-  function axisName(base, index, superscript, left, top) {
-    const name = svg("text", { class: "ufs-axis-name", x: left, y: top }, svg("tspan", { class: "ufs-letter" }, base));
-    if (superscript) name.append(svg("tspan", { class: "ufs-index ufs-letter", dy: -6 }, superscript));
-    name.append(svg("tspan", { class: "ufs-index", dx: superscript ? -7 : 0, dy: superscript ? 10 : 4 }, index));
-    return name;
   }
 
   /** The ellipse into which B̃ turns the disk, its semi-axes named. */
   function ellipse() {
-    const [cx, cy] = toScreen(0, 0);
     const [end] = toScreen(sigma[0], 0);
     const [, top] = toScreen(0, sigma[1]);
     return [
@@ -84,17 +72,14 @@ ufsFigures.register("transport", (root, /** @type {Transport} */ data, store) =>
     });
   }
 
-  const at = (angle, radius) =>
-    toScreen(radius * Math.cos((angle * Math.PI) / 180), radius * Math.sin((angle * Math.PI) / 180));
-
   const shorten = (label) => (label.length > 9 ? label.slice(0, 8) + "…" : label);
 
   /** Where a label stands outside the rim; its width is estimated, so that the layout is the same everywhere. */
   function labelBox(label, angle) {
     const width = 7 * label.length;
     const [px, py] = at(angle, 1.1);
-    const cosine = Math.cos((angle * Math.PI) / 180);
-    const sine = Math.sin((angle * Math.PI) / 180);
+    const cosine = Math.cos(radians(angle));
+    const sine = Math.sin(radians(angle));
     return { left: px + (width * (cosine - 1)) / 2, right: px + (width * (cosine + 1)) / 2, middle: py - 5 * sine };
   }
 
@@ -108,7 +93,7 @@ ufsFigures.register("transport", (root, /** @type {Transport} */ data, store) =>
           const q = labelBox(other.label, other.shown);
           if (Math.abs(p.middle - q.middle) >= 14 || p.left > q.right + 5 || q.left > p.right + 5) continue;
           apart = false;
-          const ahead = ((other.shown - one.shown + 540) % 360) - 180 >= 0 ? 1 : -1;
+          const ahead = turn(one.shown, other.shown) >= 0 ? 1 : -1;
           one.shown -= ahead;
           other.shown += ahead;
         }
@@ -119,29 +104,11 @@ ufsFigures.register("transport", (root, /** @type {Transport} */ data, store) =>
 
   // ---- the bars -------------------------------------------------------------------------------------------------
 
-  /** One bar per symbol, drawn from a zero line in the middle. */
-  function bars(side) {
-    const rows = side.labels.map((label) => {
-      const bar = html("span", { class: "ufs-bar" });
-      const value = html("span", { class: "ufs-value" });
-      const name = html("span", { class: "ufs-label", title: label }, label);
-      const track = html("span", { class: "ufs-track" }, bar);
-      return { bar, value, node: html("div", { class: "ufs-row", role: "listitem" }, name, track, value) };
-    });
-    const list = html("div", { class: "ufs-rows", role: "list", "aria-label": `Relative change of each ${side.name}` });
-    list.append(...rows.map((row) => row.node));
+  function barsOf(side) {
+    const { node, update } = bars(side.labels, range, (value) => percent(value));
+    place(node, { "aria-label": `Relative change of each ${side.name}` });
     const marks = [-range, 0, range].map((mark) => html("span", {}, percent(mark, 0)));
-    return {
-      nodes: [list, html("div", { class: "ufs-scale", "aria-hidden": "true" }, ...marks)],
-      update(values) {
-        rows.forEach(({ bar, value }, i) => {
-          const share = clamp(values[i] / range, -1, 1);
-          bar.style.left = `${50 + 50 * Math.min(share, 0)}%`;
-          bar.style.width = `${50 * Math.abs(share)}%`;
-          value.textContent = percent(values[i]);
-        });
-      },
-    };
+    return { nodes: [node, html("div", { class: "ufs-scale", "aria-hidden": "true" }, ...marks)], update };
   }
 
   function barsHeading(name) {
@@ -161,35 +128,18 @@ ufsFigures.register("transport", (root, /** @type {Transport} */ data, store) =>
   const left = plane(x, "X");
   place(left, { role: "group", "aria-label": `Unit disk of tilts of ${x.name}` });
   const tilt = svg("line", { class: "ufs-vector" });
-  const handle = svg(
-    "g",
-    {
-      class: "ufs-handle",
-      role: "slider",
-      tabindex: 0,
-      "aria-label": `Tilt of ${x.name}: left and right arrows turn it, up and down arrows lengthen and shorten it`,
-      "aria-valuemin": 0,
-      "aria-valuemax": 360,
-    },
-    svg("circle", { class: "ufs-reach", r: 22 }),
-    svg("circle", { class: "ufs-ring", r: 13 }),
-    svg("circle", { class: "ufs-point", r: 7.5 }),
+  const handle = ufsFigures.handle(
+    `Tilt of ${x.name}: left and right arrows turn it, up and down arrows lengthen and shorten it`,
+    360,
   );
   left.append(tilt, handle);
 
   const right = plane(y, "Y");
-  const [cx, cy] = toScreen(0, 0);
   const shrink = svg("line", { class: "ufs-shrink" });
   const ghost = svg("circle", { class: "ufs-ghost", r: 5 });
   const answer = svg("line", { class: "ufs-vector" });
   const answerPoint = svg("circle", { class: "ufs-point", r: 7.5 });
-  right.append(
-    ...ellipse(),
-    shrink,
-    ghost,
-    answer,
-    answerPoint,
-  );
+  right.append(...ellipse(), shrink, ghost, answer, answerPoint);
   place(right, {
     role: "img",
     "aria-label":
@@ -197,13 +147,10 @@ ufsFigures.register("transport", (root, /** @type {Transport} */ data, store) =>
       `${fixed(sigma[0])} along mode 1 and ${fixed(sigma[1])} along mode 2`,
   });
 
-  const barsX = bars(x);
-  const barsY = bars(y);
-  const normX = html("output", { class: "ufs-norm-x" });
-  const normY = html("output", { class: "ufs-norm-y" });
-  const kept = html("output", { class: "ufs-kept" });
-  const aloud = html("p", { class: "ufs-aloud", "aria-live": "polite" });
-  for (const node of [normX, normY, kept]) node.setAttribute("aria-live", "off"); // aloud says it, less often
+  const barsX = barsOf(x);
+  const barsY = barsOf(y);
+  const [normX, normY, kept] = ["norm-x", "norm-y", "kept"].map(output);
+  const aloud = announcer();
 
   const semiAxis = (i) =>
     html("span", { class: "ufs-together" }, letter("σ", "", String(i + 1)), ` = ${fixed(sigma[i])}`);
@@ -214,19 +161,13 @@ ufsFigures.register("transport", (root, /** @type {Transport} */ data, store) =>
     ["mode 2", [0, 1]],
     ...x.labels.map((label, i) => [label, x.modes[i]]).filter(([, mode]) => Math.hypot(...mode) > 1e-6),
   ];
-  const longest = Math.max(...[...x.labels, ...y.labels].map((label) => label.length));
-  const labelWidth = `--ufs-label-width: ${clamp(longest + 1, 4, 14)}ch`; // one for both sides: equal bars are equally long
-  const buttons = targets.map(([label, [a, b]]) => {
-    const button = html("button", { type: "button" }, label);
-    button.addEventListener("click", () => glideTo(degrees([a, b]), 1));
-    return button;
-  });
+  const buttons = targets.map(([label, mode]) => button(label, () => tip.glideTo(mode, 1)));
 
   root.append(
     html(
       "div",
-      { class: "ufs-transport", style: labelWidth },
-      html("div", { class: "ufs-controls", role: "group", "aria-label": `Tilt ${x.name} towards` },
+      { class: "ufs-transport", style: labelWidth([...x.labels, ...y.labels]) },
+      controls(`Tilt ${x.name} towards`,
         html("span", { class: "ufs-prompt" }, `Drag the point, or tilt ${x.name} towards`), ...buttons),
       html("div", { class: "ufs-plane ufs-x" },
         html("p", { class: "ufs-title" }, ...named(x, "X"), " is tilted by ", letter("φ", "X")), left),
@@ -239,24 +180,14 @@ ufsFigures.register("transport", (root, /** @type {Transport} */ data, store) =>
         html("span", {}, "‖", letter("φ", "X"), "‖ = ", normX),
         html("span", {}, "‖", letter("φ", "Y"), "‖ = ", normY),
         html("span", {}, "length kept: ", kept, " (between ", semiAxis(1), " and ", semiAxis(0), ")")),
-      aloud,
+      aloud.node,
     ),
   );
 
   // ---- the state ------------------------------------------------------------------------------------------------
 
-  let angle = 0; // degrees; kept while the radius is zero
-  let radius = 0;
-  let stop = () => {};
-  const point = () => {
-    // exact zeros at the modes
-    const turn = (angle * Math.PI) / 180;
-    const round = (value) => Math.round(value * 1e12) / 1e12;
-    return [round(radius * Math.cos(turn)), round(radius * Math.sin(turn))];
-  };
-
   function draw() {
-    const phi = point();
+    const phi = tip.point();
     const psi = image(phi);
     const [px, py] = toScreen(...phi);
     const [qx, qy] = toScreen(...psi);
@@ -274,95 +205,23 @@ ufsFigures.register("transport", (root, /** @type {Transport} */ data, store) =>
     normY.textContent = fixed(lengthY);
     kept.textContent = ratio;
     place(handle, {
-      "aria-valuenow": Math.round(angle) % 360,
-      "aria-valuetext": `angle ${Math.round(angle) % 360} degrees, length ${fixed(lengthX, 2)}`,
+      "aria-valuenow": tip.angle(),
+      "aria-valuetext": `angle ${tip.angle()} degrees, length ${fixed(lengthX, 2)}`,
     });
-    speak(lengthX, lengthY, ratio);
-  }
-
-  const speak = settled((lengthX, lengthY, ratio) => {
-    aloud.textContent =
+    aloud.say(
       lengthX > 0
         ? `Tilt of ${x.name} ${fixed(lengthX)}, answer of ${y.name} ${fixed(lengthY)}: ${ratio} of the length is kept.`
-        : `No tilt of ${x.name}, no answer of ${y.name}.`;
-  });
-
-  function moveTo(newAngle, newRadius) {
-    angle = (newAngle + 360) % 360;
-    radius = clamp(newRadius, 0, 1);
-    draw();
+        : `No tilt of ${x.name}, no answer of ${y.name}.`,
+    );
   }
 
   function share() {
-    const [a, b] = point();
+    const [a, b] = tip.point();
     store.set({ a, b });
   }
 
-  function glideTo(newAngle, newRadius) {
-    stop();
-    const [startAngle, startRadius] = [angle, radius];
-    const turn = ((newAngle - startAngle + 540) % 360) - 180; // the shorter way round
-    stop = glide((t) => {
-      if (t < 1) moveTo(startAngle + t * turn, startRadius + t * (newRadius - startRadius));
-      else moveTo(newAngle, newRadius);
-      if (t === 1) share();
-    });
-  }
-
-  function readStore() {
-    stop();
-    const [a, b] = [store.get("a"), store.get("b")];
-    moveTo(a || b ? degrees([a, b]) : angle, Math.hypot(a, b));
-  }
-
-  // ---- mouse, touch, keyboard -----------------------------------------------------------------------------------
-
-  function follow(event) {
-    const box = left.getBoundingClientRect();
-    const a = (((event.clientX - box.left) / box.width) * WIDTH - cx) / UNIT;
-    const b = (cy - ((event.clientY - box.top) / box.height) * HEIGHT) / UNIT;
-    moveTo(degrees([a, b]), Math.hypot(a, b));
-    share();
-  }
-
-  // a finger on the point drags it, elsewhere it scrolls the page, and a tap moves the point there
-  let dragging = false;
-  let tapping = false;
-  left.addEventListener("pointerdown", (event) => {
-    tapping = event.pointerType === "touch" && !handle.contains(event.target);
-    if (event.button !== 0 || tapping) return;
-    stop();
-    dragging = true;
-    left.setPointerCapture(event.pointerId);
-    event.preventDefault(); // no text selection
-    handle.focus({ preventScroll: true });
-    follow(event);
-  });
-  left.addEventListener("pointermove", (event) => dragging && follow(event));
-  for (const end of ["pointerup", "pointercancel"]) left.addEventListener(end, () => (dragging = false));
-  handle.addEventListener("touchstart", (event) => event.preventDefault(), { passive: false }); // no scrolling
-  left.addEventListener("click", (event) => {
-    if (!tapping) return;
-    stop();
-    follow(event);
-  });
-
-  const keys = {
-    ArrowLeft: () => [angle - STEP.angle, radius],
-    ArrowRight: () => [angle + STEP.angle, radius],
-    ArrowDown: () => [angle, radius - STEP.radius],
-    ArrowUp: () => [angle, radius + STEP.radius],
-    Home: () => [0, 1],
-    End: () => [90, 1],
-  };
-  handle.addEventListener("keydown", (event) => {
-    if (!(event.key in keys) || event.ctrlKey || event.metaKey || event.altKey) return;
-    event.preventDefault();
-    event.stopPropagation(); // a notebook moves between cells by arrow keys
-    stop();
-    moveTo(...keys[event.key]());
-    share();
-  });
+  const tip = diskPoint({ plane: unitDisk, drawing: left, handle, end: () => [90, 1], draw, share });
+  const readStore = () => tip.set([store.get("a"), store.get("b")]);
 
   store.onChange(["a", "b"], readStore);
   readStore();

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from html import escape
 from typing import Any, ClassVar
 
 import numpy as np
@@ -12,7 +11,7 @@ import traitlets
 
 from ufs.dtm import modes
 from ufs.joint import Joint
-from ufs.widgets.figure import Figure, module, rounded
+from ufs.widgets.figure import Figure, fallback_table, module, rounded
 
 __all__ = ["Convergence", "convergence"]
 
@@ -63,17 +62,13 @@ class Convergence(Figure):
 
     def fallback(self) -> str:
         """Return a table of singular values and rates, as HTML."""
-        rows = [
-            f'<tr><th scope="row">{escape(table["name"])}</th>'
-            + "".join(f"<td>{value:.3f}</td>" for value in (*table["sigma"], _rate(table["sigma"])))
-            + "</tr>"
-            for table in self.data["tables"]
-        ]
-        return (
-            '<table class="dataframe">\n<caption>Each sweep of ACE multiplies the tangent of the angle to the first '
-            "mode by (σ₂/σ₁)² or less.</caption>\n"
-            '<thead><tr><th scope="col">Table</th><th scope="col">σ₁</th><th scope="col">σ₂</th>'
-            '<th scope="col">(σ₂/σ₁)²</th></tr></thead>\n<tbody>\n' + "\n".join(rows) + "\n</tbody>\n</table>"
+        return fallback_table(
+            "Each sweep of ACE multiplies the tangent of the angle to the first mode by (σ₂/σ₁)² or less.",
+            ("Table", "σ₁", "σ₂", "(σ₂/σ₁)²"),
+            [
+                (one["name"], *(f"{value:.3f}" for value in (*one["sigma"], _rate(one["sigma"]))))
+                for one in self.data["tables"]
+            ],
         )
 
     def __repr__(self) -> str:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from html import escape
 from importlib.resources import files
 from typing import Any, ClassVar
 
 import anywidget
+import numpy as np
 import traitlets
+from numpy.typing import NDArray
 
-__all__ = ["Figure", "module", "rounded"]
+from ufs.dtm import Modes, modes
+from ufs.joint import Joint
+
+__all__ = ["Figure", "fallback_table", "in_disk", "module", "rounded", "side", "strongest"]
 
 
 def _static(name: str) -> str:
@@ -76,3 +81,46 @@ def rounded(value: Any) -> Any:
     if isinstance(value, Sequence) and not isinstance(value, str):
         return [rounded(item) for item in value]
     return value
+
+
+def fallback_table(caption: str, heads: Iterable[str], rows: Iterable[Sequence[str]]) -> str:
+    """Lay out text as an HTML table, for a fallback; the first cell of a row is its heading."""
+    columns = "".join(f'<th scope="col">{escape(head)}</th>' for head in heads)
+    lines = [
+        f'<tr><th scope="row">{escape(head)}</th>' + "".join(f"<td>{escape(cell)}</td>" for cell in cells) + "</tr>"
+        for head, *cells in rows
+    ]
+    return (
+        f'<table class="dataframe">\n<caption>{escape(caption)}</caption>\n<thead><tr>{columns}</tr></thead>\n<tbody>\n'
+        + "\n".join(lines)
+        + "\n</tbody>\n</table>"
+    )
+
+
+def side(name: str, labels: Sequence[Any] | None, features: NDArray[np.float64]) -> dict[str, Any]:
+    """Return one variable as a script reads it: its name, its symbols, and the values of each mode at each of them."""
+    return {"name": name, "labels": [str(label) for label in labels or ()], "modes": features.tolist()}
+
+
+def strongest(joint: Joint, k: int) -> Modes:
+    """Return the k = 2 or 3 strongest modes, or refuse a table that has fewer."""
+    number = {2: "two", 3: "three", 4: "four"}
+    for size, name in zip(joint.P.shape, (joint.x_name, joint.y_name), strict=True):
+        if size <= k:
+            raise ValueError(
+                f"{name} has {size} symbol{'s' * (size != 1)}: the figure needs {number[k]} modes, and a table has "
+                f"{number[k]} only if both variables have at least {number[k + 1]} symbols"
+            )
+    return modes(joint, k)
+
+
+def in_disk(figure: Figure, proposal: Any, meaning: str) -> float:
+    """Check a proposal for one of the traits a and b: (a, b) has to stay in the unit disk, for what it means."""
+    point = {name: getattr(figure, name) for name in "ab"} | {proposal["trait"].name: proposal["value"]}
+    length = np.hypot(point["a"], point["b"])
+    if not length <= 1 + 1e-9:
+        raise traitlets.TraitError(
+            f"(a, b) = ({point['a']:g}, {point['b']:g}) has length {length:g}: {meaning} "
+            "(to change both coordinates at once use move(a, b))"
+        )
+    return float(proposal["value"])

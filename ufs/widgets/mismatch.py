@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from html import escape
 from typing import Any, ClassVar
 
 import numpy as np
@@ -12,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ufs.inference import chernoff_information, feature_exponent
 from ufs.local import information_vector
-from ufs.widgets.figure import Figure, module, rounded
+from ufs.widgets.figure import Figure, fallback_table, module, rounded
 
 __all__ = ["Mismatch", "mismatch"]
 
@@ -91,18 +90,15 @@ class Mismatch(Figure):
 
     def fallback(self) -> str:
         """Return a table of exponents at several angles, as HTML."""
-        best = self.data["best"][0]
-        rows = [
-            f'<tr><th scope="row">{a}°</th><td>{self.data["exact"][0][a]:.4f}</td>'
-            f"<td>{self.data['exact'][0][a] / best:.0%}</td><td>{np.cos(np.deg2rad(a)) ** 2:.0%}</td></tr>"
-            for a in range(0, 180, 15)
-        ]
-        return (
-            '<table class="dataframe">\n'
-            f"<caption>Features of {', '.join(map(escape, self.data['labels']))}, by their angle to the question. "
-            f"Chernoff information {best:.4f}.</caption>\n"
-            '<thead><tr><th scope="col">Angle</th><th scope="col">Exponent</th><th scope="col">Share of the best</th>'
-            '<th scope="col">cos² of the angle</th></tr></thead>\n<tbody>\n' + "\n".join(rows) + "\n</tbody>\n</table>"
+        best, exact = self.data["best"][0], self.data["exact"][0]
+        return fallback_table(
+            f"Features of {', '.join(self.data['labels'])}, by their angle to the question. "
+            f"Chernoff information {best:.4f}.",
+            ("Angle", "Exponent", "Share of the best", "cos² of the angle"),
+            [
+                (f"{a}°", f"{exact[a]:.4f}", f"{exact[a] / best:.0%}", f"{np.cos(np.deg2rad(a)) ** 2:.0%}")
+                for a in range(0, 180, 15)
+            ],
         )
 
     def __repr__(self) -> str:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from html import escape
 from typing import Any, ClassVar
 
 import numpy as np
 import traitlets
 from numpy.typing import NDArray
 
-from ufs.dtm import Modes, dtm, modes
+from ufs.dtm import Modes, dtm
 from ufs.joint import Joint
 from ufs.selection import rotate
-from ufs.widgets.figure import Figure, module, rounded
+from ufs.widgets.figure import Figure, fallback_table, in_disk, module, rounded, side, strongest
 
 __all__ = ["Selection", "selection"]
 
@@ -47,7 +46,7 @@ class Selection(Figure):
 
     def __init__(self, joint: Joint, attributes: int = 300, seed: int = 0) -> None:
         self.joint = joint
-        self.modes = _three_modes(joint)
+        self.modes = strongest(joint, 3)
         answers = _answers(joint, self.modes, attributes, seed)
         data = {
             "sigma": self.modes.sigma.tolist(),
@@ -55,11 +54,7 @@ class Selection(Figure):
             "dimension": len(joint.px) - 1,
             "answers": answers.round(4).tolist(),
             "x": {"name": joint.x_name},
-            "y": {
-                "name": joint.y_name,
-                "labels": [str(label) for label in joint.y_labels],
-                "modes": self.modes.g.tolist(),
-            },
+            "y": side(joint.y_name, joint.y_labels, self.modes.g),
         }
         super().__init__(data=rounded(data))
 
@@ -95,31 +90,19 @@ class Selection(Figure):
 
     @traitlets.validate("a", "b")
     def _inside_disk(self, proposal: Any) -> float:
-        point = {"a": self.a, "b": self.b, proposal["trait"].name: proposal["value"]}
-        length = np.hypot(point["a"], point["b"])
-        if not length <= 1 + 1e-9:
-            raise traitlets.TraitError(
-                f"(a, b) = ({point['a']:g}, {point['b']:g}) has length {length:g}: they are two coordinates of a unit "
-                "vector (to change both at once use move(a, b))"
-            )
-        return float(proposal["value"])
+        return in_disk(self, proposal, "they are two coordinates of a unit vector")
 
     def fallback(self) -> str:
         """Return a table of the features of the three modes, as HTML."""
-        squares = [f"{value**2:.4f}" for value in self.data["sigma"]]
-        name = escape(self.data["y"]["name"])
-        rows = [
-            f'<tr><th scope="row">{name} = {escape(label)}</th>'
-            + "".join(f"<td>{value:.3f}</td>" for value in values)
-            + "</tr>"
-            for label, values in zip(self.data["y"]["labels"], self.data["y"]["modes"], strict=True)
-        ]
-        return (
-            '<table class="dataframe">\n'
-            f"<caption>The three strongest modes as features of {name}. Alone they capture {squares[0]}, {squares[1]} "
-            f"and {squares[2]} of {self.data['all']:.4f}.</caption>\n"
-            '<thead><tr><th scope="col">Symbol</th><th scope="col">Mode 1</th><th scope="col">Mode 2</th>'
-            '<th scope="col">Mode 3</th></tr></thead>\n<tbody>\n' + "\n".join(rows) + "\n</tbody>\n</table>"
+        y, squares = self.data["y"], [f"{value**2:.4f}" for value in self.data["sigma"]]
+        return fallback_table(
+            f"The three strongest modes as features of {y['name']}. Alone they capture {squares[0]}, {squares[1]} "
+            f"and {squares[2]} of {self.data['all']:.4f}.",
+            ("Symbol", "Mode 1", "Mode 2", "Mode 3"),
+            [
+                (f"{y['name']} = {label}", *(f"{value:.3f}" for value in values))
+                for label, values in zip(y["labels"], y["modes"], strict=True)
+            ],
         )
 
     def __repr__(self) -> str:
@@ -162,16 +145,6 @@ def selection(joint: Joint, attributes: int = 300, seed: int = 0) -> Selection:
     <Selection of 1 feature of Y: (a, b) = (1.000, 0.000), captured 0.1840 of at most 0.1840>
     """
     return Selection(joint, attributes, seed)
-
-
-def _three_modes(joint: Joint) -> Modes:
-    for size, name in zip(joint.P.shape, (joint.x_name, joint.y_name), strict=True):
-        if size < 4:
-            raise ValueError(
-                f"{name} has {size} symbol{'s' * (size != 1)}: the figure needs three modes, and a table has three "
-                "only if both variables have at least four symbols"
-            )
-    return modes(joint, 3)
 
 
 def _answers(joint: Joint, m: Modes, attributes: int, seed: int) -> NDArray[np.float64]:

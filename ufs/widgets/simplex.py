@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from html import escape
 from typing import Any, ClassVar
 
 import numpy as np
@@ -11,7 +10,7 @@ import traitlets
 from numpy.typing import ArrayLike, NDArray
 
 from ufs.local import chi2_divergence, information_vector, kl_divergence
-from ufs.widgets.figure import Figure, module, rounded
+from ufs.widgets.figure import Figure, fallback_table, module, rounded
 
 __all__ = ["Simplex", "simplex"]
 
@@ -87,18 +86,15 @@ class Simplex(Figure):
 
     def fallback(self) -> str:
         """Return a table of the three distributions, as HTML."""
-        heads = "".join(f'<th scope="col">{escape(name)}</th>' for name in ("P₀", *self._titles()))
-        rows = [
-            f'<tr><th scope="row">{escape(label)}</th>' + "".join(f"<td>{value:.3f}</td>" for value in values) + "</tr>"
-            for label, *values in zip(self.data["labels"], self.p0, self.p1, self.p2, strict=True)
-        ]
-        return (
-            '<table class="dataframe">\n'
-            f"<caption>Two distributions about P₀. D(P₁‖P₂) = {self.divergence:.4f} nats, "
+        return fallback_table(
+            f"Two distributions about P₀. D(P₁‖P₂) = {self.divergence:.4f} nats, "
             f"D(P₂‖P₁) = {kl_divergence(self.p2, self.p1):.4f}; "
-            f"the local value of both is {self.local:.4f}.</caption>\n"
-            f'<thead><tr><th scope="col">Symbol</th>{heads}</tr></thead>\n<tbody>\n' + "\n".join(rows) + "\n</tbody>\n"
-            "</table>"
+            f"the local value of both is {self.local:.4f}.",
+            ("Symbol", "P₀", *self._titles()),
+            [
+                (label, *(f"{value:.3f}" for value in values))
+                for label, *values in zip(self.data["labels"], self.p0, self.p1, self.p2, strict=True)
+            ],
         )
 
     def _titles(self) -> list[str]:

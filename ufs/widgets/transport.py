@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from html import escape
 from typing import Any, ClassVar
 
 import numpy as np
 import traitlets
 from numpy.typing import NDArray
 
-from ufs.dtm import Modes, modes
+from ufs.dtm import Modes
 from ufs.joint import Joint
-from ufs.widgets.figure import Figure, module, rounded
+from ufs.widgets.figure import Figure, fallback_table, in_disk, module, rounded, side, strongest
 
 __all__ = ["Transport", "transport"]
 
@@ -46,12 +45,13 @@ class Transport(Figure):
 
     def __init__(self, joint: Joint, eps: float | None = None) -> None:
         self.joint = joint
-        self.modes = _two_modes(joint)
+        self.modes = strongest(joint, 2)
         self.eps = _tilt(self.modes.f, joint, eps)
-        sides = (("x", joint.x_name, joint.x_labels, self.modes.f), ("y", joint.y_name, joint.y_labels, self.modes.g))
-        data = {"eps": self.eps, "sigma": self.modes.sigma.tolist()} | {
-            side: {"name": name, "labels": [str(label) for label in labels or ()], "modes": features.tolist()}
-            for side, name, labels, features in sides
+        data = {
+            "eps": self.eps,
+            "sigma": self.modes.sigma.tolist(),
+            "x": side(joint.x_name, joint.x_labels, self.modes.f),
+            "y": side(joint.y_name, joint.y_labels, self.modes.g),
         }
         super().__init__(data=rounded(data))
 
@@ -78,30 +78,20 @@ class Transport(Figure):
 
     @traitlets.validate("a", "b")
     def _inside_disk(self, proposal: Any) -> float:
-        point = {"a": self.a, "b": self.b, proposal["trait"].name: proposal["value"]}
-        length = np.hypot(point["a"], point["b"])
-        if not length <= 1 + 1e-9:
-            raise traitlets.TraitError(
-                f"(a, b) = ({point['a']:g}, {point['b']:g}) has length {length:g}: an information vector has length "
-                "at most 1 (to change both coordinates at once use move(a, b))"
-            )
-        return float(proposal["value"])
+        return in_disk(self, proposal, "an information vector has length at most 1")
 
     def fallback(self) -> str:
         """Return a table of the two modes, as HTML."""
-        sigma = [f"{value:.3f}" for value in self.data["sigma"]]
-        names = [escape(self.data[side]["name"]) for side in "xy"]
-        rows = [
-            f'<tr><th scope="row">{name} = {escape(label)}</th><td>{first:.3f}</td><td>{second:.3f}</td></tr>'
-            for side, name in zip("xy", names, strict=True)
-            for label, (first, second) in zip(self.data[side]["labels"], self.data[side]["modes"], strict=True)
-        ]
-        return (
-            '<table class="dataframe">\n'
-            f"<caption>The two strongest modes of {names[0]} and {names[1]}. A tilt of {names[0]} along mode 1 reaches "
-            f"{names[1]} with {sigma[0]} of its length, along mode 2 with {sigma[1]}.</caption>\n"
-            '<thead><tr><th scope="col">Symbol</th><th scope="col">Mode 1</th><th scope="col">Mode 2</th></tr>'
-            "</thead>\n<tbody>\n" + "\n".join(rows) + "\n</tbody>\n</table>"
+        x, y, sigma = self.data["x"], self.data["y"], self.data["sigma"]
+        return fallback_table(
+            f"The two strongest modes of {x['name']} and {y['name']}. A tilt of {x['name']} along mode 1 reaches "
+            f"{y['name']} with {sigma[0]:.3f} of its length, along mode 2 with {sigma[1]:.3f}.",
+            ("Symbol", "Mode 1", "Mode 2"),
+            [
+                (f"{one['name']} = {label}", *(f"{value:.3f}" for value in values))
+                for one in (x, y)
+                for label, values in zip(one["labels"], one["modes"], strict=True)
+            ],
         )
 
     def __repr__(self) -> str:
@@ -152,16 +142,6 @@ def transport(joint: Joint, eps: float | None = None) -> Transport:
     array([0.247, 0.247, 0.507])
     """
     return Transport(joint, eps)
-
-
-def _two_modes(joint: Joint) -> Modes:
-    for size, name in zip(joint.P.shape, (joint.x_name, joint.y_name), strict=True):
-        if size < 3:
-            raise ValueError(
-                f"{name} has {size} symbol{'s' * (size != 1)}: the figure shows a plane of two modes, "
-                "and a table has two modes only if both variables have at least three symbols"
-            )
-    return modes(joint, 2)
 
 
 def _tilt(f: NDArray[np.float64], joint: Joint, eps: float | None) -> float:
