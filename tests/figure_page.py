@@ -39,8 +39,7 @@ def content(figure: Figure) -> dict[str, Any]:
 # ---- the page --------------------------------------------------------------------------------------------------------
 
 
-# For one module at a time, not for the session: tests/book/test_browser.py starts a Playwright of its own, and a thread
-# can have only one.
+# One for all tests of a process: a thread can have only one Playwright.
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Any]:
     """A browser. Where there is none its tests are left out, except where CI=true: there they fail."""

@@ -250,3 +250,13 @@ def test_bad_vectors_and_numbers_are_refused(joint: ufs.Joint, rng: np.random.Ge
     for shape in ((2, 5), (3, 1, 5), (3, 2, 4)):
         with pytest.raises(ValueError, match=r"must be \(draws, values, 5\)"):
             attribute_exponents(np.ones(4), joint, np.ones(shape))
+
+
+def test_no_attribute_of_a_constant():
+    with pytest.raises(ValueError, match="X has a single symbol"):
+        averaged_exponent([1.0, -1.0], ufs.Joint([[0.5, 0.5]]), spread=4, eps=0.1)
+
+
+def test_a_number_of_values_is_an_integer():
+    with pytest.raises(ValueError, match=r"values = 2\.0"):
+        random_attribute([0.5, 0.5], 0.1, np.random.default_rng(0), values=2.0)

@@ -143,8 +143,8 @@ def random_attribute(
     """
     p = _reference_row(p0)
     eps = _eps_within_simplex(eps, p)
-    if values != int(values) or not 2 <= values <= p.size:
-        raise ValueError(f"values = {values}: {p.size} symbols have room for a simplex of 2 to {p.size} vectors")
+    if not isinstance(values, int | np.integer) or not 2 <= values <= p.size:
+        raise ValueError(f"values = {values!r}: {p.size} symbols have room for a simplex of 2 to {p.size} vectors")
     corners = math.sqrt(values / (values - 1)) * np.linalg.qr(np.eye(values) - 1 / values)[1][:-1]
     phi = rotate((_hyperplane(p)[:, : values - 1] @ corners).T, p, rng, draws)
     px_v: Array = np.maximum(p + eps * np.sqrt(p) * phi, 0)  # at the largest ε, rounding may reach below 0
@@ -204,7 +204,8 @@ def averaged_exponent(h: ArrayLike, joint: Joint, spread: float, eps: float, of:
     Raises
     ------
     ValueError
-        As :func:`captured`; for a spread that is negative or infinite, and an eps that is not positive and finite.
+        As :func:`captured`; for an X of one symbol, a spread that is negative or infinite, and an eps that is not
+        positive and finite.
 
     Examples
     --------
@@ -212,6 +213,8 @@ def averaged_exponent(h: ArrayLike, joint: Joint, spread: float, eps: float, of:
     >>> round(averaged_exponent([1, -1], joint, spread=4, eps=0.1), 6)
     0.0032
     """
+    if joint.P.shape[0] == 1:
+        raise ValueError(f"{joint.x_name} has a single symbol: it has no attribute")
     if not 0 <= spread < math.inf:
         raise ValueError(f"spread = {spread}: a mean squared distance must be finite and at least 0")
     dimension = joint.P.shape[0 if of == "Y" else 1] - 1
