@@ -15,7 +15,7 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
 DATA = Path(__file__).parents[1] / "paper-map.yml"
-HEADER = ("Label", "Statement", "Chapter", "Stated in", "Function", "Test", "Measured")
+HEADER = ("Label", "Statement", "Chapter", "Stated in", "Function", "Measured", "Test")
 
 
 def load(path: Path = DATA) -> dict[str, Any]:
@@ -44,8 +44,8 @@ def cells(row: dict[str, Any], chapters: dict[int, dict[str, str | None]]) -> tu
         f"{{doc}}`{title} </{chapter['doc']}>`",
         ", ".join(f"{{prf:ref}}`{label}`" for label in row["stated_in"]),
         ", ".join(map(function_link, row["functions"])),
-        ", ".join(f"`{test}`" for test in row["tests"]),
         row.get("measured", ""),
+        ", ".join(f"`{test}`" for test in row["tests"]),
     )
 
 
