@@ -9,11 +9,12 @@ import pytest
 import scipy.sparse as sp
 from scipy.stats import binom, poisson
 
+import ufs._krylov as krylov
 from ufs import Joint, Modes, dtm, maximal_correlation, modes
 
 HAIR_EYE = [[68, 20, 15, 5], [119, 84, 54, 29], [26, 17, 14, 14], [7, 94, 10, 16]]
 SMOKE = [[4, 2, 3, 2], [4, 3, 7, 4], [25, 10, 12, 4], [18, 24, 33, 13], [10, 6, 7, 2]]
-solver = sys.modules["ufs.dtm"]  # the attribute `ufs.dtm` is the function
+full = sys.modules["ufs.dtm"]  # the attribute `ufs.dtm` is the function
 
 
 def as_sparse(joint: Joint) -> Joint:
@@ -22,7 +23,7 @@ def as_sparse(joint: Joint) -> Joint:
 
 def krylov_only(monkeypatch: pytest.MonkeyPatch) -> None:
     """Send tables of every size, and every k, to the Krylov method."""
-    monkeypatch.setattr(solver, "_full_is_best", lambda joint, k: False)
+    monkeypatch.setattr(full, "_full_is_best", lambda joint, k: False)
 
 
 def assert_modes(joint: Joint, m: Modes, sigma=None, tolerance=1e-10) -> None:
@@ -210,8 +211,8 @@ def test_every_copy_is_found(monkeypatch):
     for k in (1, 2, 10, 19):
         assert_modes(joint, modes(joint, k), np.ones(k))
     runs = []
-    krylov = solver._krylov
-    monkeypatch.setattr(solver, "_krylov", lambda *arguments: runs.append(arguments[3]) or krylov(*arguments))
+    eigenvectors = krylov.eigenvectors
+    monkeypatch.setattr(krylov, "eigenvectors", lambda *run: runs.append(run[3]) or eigenvectors(*run))
     modes(joint, 19)
     assert max(runs) > 1, "the first run found all copies: the test no longer tests the check"
 
@@ -281,7 +282,7 @@ def test_sparse_is_never_made_dense(shape):
     """A dense copy would take 160 GB; what is taken is a few times the table, the basis and the answer."""
     joint, k = clusters(shape, 8, 800_000), 6
     stored = joint.P.data.nbytes + joint.P.indices.nbytes + joint.P.indptr.nbytes
-    vectors = 8 * (min(shape) * (2 * k + 3 * solver.KRYLOV_ROOM) + 6 * k * sum(shape))
+    vectors = 8 * (min(shape) * (2 * k + 3 * krylov.ROOM) + 6 * k * sum(shape))
     tracemalloc.start()
     m = modes(joint, k)
     peak = tracemalloc.get_traced_memory()[1]
@@ -294,7 +295,7 @@ def test_sparse_is_never_made_dense(shape):
 def test_answer_as_large_as_the_table_is_made_dense(monkeypatch):
     """The one exception: 400 modes of 420 are a dense answer, and a full decomposition is exact for all of them."""
     joint = clusters((2000, 420), 5, 30_000)
-    monkeypatch.setattr(solver, "_top_modes", None)
+    monkeypatch.setattr(full, "_top_modes", None)
     m = modes(joint, 419)
     assert_modes(joint, m, np.linalg.svd(dtm(Joint(joint.P.toarray())), compute_uv=False)[:419])
 
@@ -342,7 +343,7 @@ def test_dtm_sparse():
 
 
 def test_no_convergence_is_an_error(monkeypatch):
-    monkeypatch.setattr(solver, "KRYLOV_LIMIT", 15)
+    monkeypatch.setattr(krylov, "LIMIT", 15)
     with pytest.raises(np.linalg.LinAlgError, match="did not converge in 15 steps"):
         modes(with_spectrum(LARGE["flat"], 460, 380), 5)
 
@@ -377,7 +378,7 @@ def test_lost_directions_are_replaced():
     rng = np.random.default_rng(0)
     known = np.linalg.qr(rng.standard_normal((50, 7)))[0]
     for W in (np.zeros((50, 1)), np.c_[np.zeros(50), rng.standard_normal(50)]):
-        Q, R = solver._orthonormal(W.copy(), known, 1e-14, rng)
+        Q, R = krylov._orthonormal(W, known, 1e-14, rng)
         together = np.hstack([known, Q])
         np.testing.assert_allclose(together.T @ together, np.eye(together.shape[1]), atol=1e-14)
         np.testing.assert_allclose(R[:, 0], 0, atol=1e-14)
@@ -388,5 +389,5 @@ def test_left_vectors_of_null_modes():
     rng = np.random.default_rng(0)
     U = np.linalg.qr(rng.standard_normal((60, 4)))[0]
     V = np.linalg.qr(rng.standard_normal((30, 3)))[0]
-    left, _, _ = solver._triples(U[:, :3] + 1e-13 * rng.standard_normal((60, 3)), V, U)
+    left, _, _ = krylov._triples(U[:, :3] + 1e-13 * rng.standard_normal((60, 3)), V, U)
     np.testing.assert_allclose(np.hstack([U, left]).T @ left, np.eye(7, 3, k=-4), atol=1e-14)

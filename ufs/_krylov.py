@@ -1,0 +1,196 @@
+"""The strongest singular triples of a matrix whose first, trivial one is known: thick-restart block Lanczos."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+from typing import Any, TypeAlias
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+Array: TypeAlias = NDArray[np.float64]
+Triples: TypeAlias = tuple[Array, Array, Array]  # left vectors, singular values, right vectors; vectors in columns
+
+RESIDUAL = 1e-10  # of a mode, in units of the largest singular value sought, where rounding lets it
+GRAM_RANGE = 1e-4  # the squares of singular values below this share of the largest have lost too many digits
+ROUNDING = 1e-14  # B has norm 1: singular values below this are its rounding errors
+GRAM_ASPECT = 4  # length over breadth of a table from which its Gram matrix is formed
+ROOM = 20  # basis vectors beyond twice the modes wanted
+LIMIT = 100_000  # steps, a thousand times the usual number, after which a run gives up
+LOOK = 10  # basis vectors between two looks at the residuals, until the first restart; then each restart is one
+WIDEST = 16  # vectors from which a run starts
+SPARSE_BLOCK = 2**18  # non-zeros for which a thread is worth its while
+
+
+def top_triples(B: DenseOperator | SparseOperator, root_long: Array, root_short: Array, k: int) -> Triples:
+    """Krylov runs until k modes are found and the last run, a check, found nothing stronger than the k-th of them.
+
+    The trivial mode of the roots counts as found beforehand. A run from a single vector may see only one copy of a
+    repeated singular value; what it missed, the check sees, and from then on runs start from more vectors.
+    """
+    U, s, V = root_long[:, None], np.ones(1), root_short[:, None]
+    rng = np.random.default_rng(0)
+    width, floor = 1, 0.0
+    while len(s) < len(V):
+        complete = len(s) > k
+        wanted = width if complete else k - (len(s) - 1)
+        basis = eigenvectors(B.gram, V, wanted, width, floor, rng)
+        new_U, new_s, new_V = _triples(B.forward(basis), basis, U)
+        if complete and new_s[0] <= floor * (1 + RESIDUAL) + ROUNDING:
+            break
+        keep = new_s >= max(GRAM_RANGE * new_s[0], floor)
+        U, s, V = np.hstack([U, new_U[:, keep]]), np.append(s, new_s[keep]), np.hstack([V, new_V[:, keep]])
+        if complete:
+            width = min(2 * width, WIDEST)
+        elif not keep.all():
+            B.subtract(new_U[:, keep], new_s[keep], new_V[:, keep])
+        floor = np.sort(s[1:])[-k] if len(s) > k else 0.0
+    order = 1 + np.argsort(-s[1:], kind="stable")[:k]
+    return U[:, order], s[order], V[:, order]
+
+
+class DenseOperator:
+    """The centred DTM, long side first; where that is much longer, its Gram matrix pays for itself."""
+
+    def __init__(self, B: Array) -> None:
+        self.B = B
+        self.G = B.T @ B if B.shape[0] >= GRAM_ASPECT * B.shape[1] else None
+
+    def gram(self, V: Array) -> Array:
+        return self.B.T @ (self.B @ V) if self.G is None else self.G @ V
+
+    def forward(self, V: Array) -> Array:
+        return self.B @ V
+
+    def subtract(self, U: Array, s: Array, V: Array) -> None:
+        """Take modes out, so that those of another order of magnitude get all digits of the Gram matrix."""
+        self.__init__(self.B - (U * s) @ V.T)  # type: ignore[misc]
+
+
+class SparseOperator:
+    """The DTM as P between two diagonal scalings of vectors, in blocks of rows which threads work on.
+
+    It is not centred: it is applied to vectors that are orthogonal to the root of the marginal. The blocks depend on
+    the table alone, so that the order of summation, and with it the result, is the same on every machine.
+    """
+
+    def __init__(self, P: Any, p_long: Array, p_short: Array) -> None:
+        count = max(1, min(16, P.nnz // SPARSE_BLOCK))
+        cuts = np.searchsorted(P.indptr, np.linspace(0, P.nnz, count + 1)[1:-1])
+        edges = np.unique([0, *cuts.tolist(), P.shape[0]]).tolist()
+        self.blocks = [_rows(P, start, stop) for start, stop in pairwise(edges)]
+        self.p_blocks = [p_long[start:stop, None] for start, stop in pairwise(edges)]
+        self.root_long, self.root_short = np.sqrt(p_long)[:, None], np.sqrt(p_short)[:, None]
+        self.map: Callable[..., Any] = ThreadPoolExecutor().map if count > 1 else map
+
+    def gram(self, V: Array) -> Array:
+        scaled = V / self.root_short
+        total: Array = sum(self.map(lambda rows, p: rows.T @ ((rows @ scaled) / p), self.blocks, self.p_blocks))
+        return total / self.root_short
+
+    def forward(self, V: Array) -> Array:
+        scaled = V / self.root_short
+        return np.concatenate(list(self.map(lambda rows: rows @ scaled, self.blocks))) / self.root_long
+
+    def subtract(self, U: Array, s: Array, V: Array) -> None:
+        """Nothing to do: no product of B with itself is stored, and the vectors to come are orthogonal to V."""
+
+
+def _rows(P: Any, start: int, stop: int) -> Any:
+    """Rows of a CSR array: views of it, but for narrower indices."""
+    low, high = P.indptr[start], P.indptr[stop]
+    pointers = (P.indptr[start : stop + 1] - low).astype(np.int32)
+    shape = (stop - start, P.shape[1])
+    return sp.csr_array((P.data[low:high], P.indices[low:high].astype(np.int32, copy=False), pointers), shape=shape)
+
+
+def eigenvectors(
+    gram: Callable[[Array], Array], found: Array, wanted: int, width: int, floor: float, rng: np.random.Generator
+) -> Array:
+    """Top eigenvectors of a Gram matrix orthogonal to those found: block Lanczos with thick restarts.
+
+    K. Wu, H. Simon, SIAM J. Matrix Anal. Appl. 22 (2000) 602-616. Each new block is made orthogonal to the whole
+    basis. Its products with it fill the projected matrix T. With ``gram @ basis = basis @ T + Q @ R @ (last
+    rows)`` the residual of a Ritz vector is the norm of R times the last entries of its coefficients.
+    """
+    free = found.shape[0] - found.shape[1]
+    room = min(2 * max(wanted, LOOK) + ROOM, free)
+    width = 1 if room == free else width  # where the basis can fill the space, single steps fill it exactly
+    old = found.shape[1]
+    basis = np.empty((len(found), old + room), order="F")
+    basis[:, :old] = found
+    T = np.zeros((room, room))
+    Q, R = _orthonormal(rng.standard_normal((len(found), width)), found, 0.0, rng)
+    size, near = 0, 0  # the Gram matrix couples a new block with the basis vectors from `near` on, and no others
+    restarted = False
+    for _ in range(LIMIT):
+        new, size = slice(size, size + width), size + width
+        known = basis[:, : old + size]
+        known[:, -width:] = Q
+        W = gram(Q)
+        recent = known[:, old + near :]
+        H = recent.T @ W
+        W -= recent @ H
+        T[near:size, new] = H
+        T[new, near:size] = H.T
+        Q, R = _orthonormal(W, known, ROUNDING * np.abs(H).max(), rng)
+        near = size - width
+        full = size + width > room
+        if full or (not restarted and size >= max(wanted, 2 * LOOK) and size % LOOK < width):
+            values, Y = (array[..., ::-1] for array in np.linalg.eigh(T[:size, :size]))
+            error = np.linalg.norm(R @ Y[-width:, :wanted], axis=0)
+            if size == free or _settled(values[:wanted], error, floor):
+                vectors: Array = known[:, old:] @ Y[:, :wanted]
+                return vectors
+        if full:
+            kept = wanted + (room - wanted) // 2
+            basis[:, old : old + kept] = known[:, old:] @ Y[:, :kept]
+            T[:] = np.diag(np.append(values[:kept], np.zeros(room - kept)))
+            size, near, restarted = kept, 0, True
+    raise np.linalg.LinAlgError(f"the modes did not converge in {LIMIT} steps: their σ's are too close together")
+
+
+def _orthonormal(W: Array, known: Array, noise: float, rng: np.random.Generator) -> tuple[Array, Array]:
+    """Q orthogonal to the known vectors and R with W = Q @ R, where W is nearly so; random columns for lost ones."""
+    length = math.sqrt(np.vdot(W, W))
+    Q, R = _qr(W - known @ (known.T @ W))
+    if np.abs(R.diagonal()).min() > max(0.5 * length, noise):
+        return Q, R
+    lost = np.abs(R.diagonal()) <= noise
+    R[lost] = 0
+    Q[:, lost] = rng.standard_normal((len(Q), np.count_nonzero(lost)))
+    for _ in range(3):
+        Q, S = _qr(Q - known @ (known.T @ Q))
+        R = S @ R
+        if np.abs(S.diagonal()).min() > 0.5:  # where a projection takes most of a vector, its rounding errors count
+            break
+    return Q, R
+
+
+def _qr(W: Array) -> tuple[Array, Array]:
+    """QR decomposition; a single column, the usual case, without LAPACK's detour."""
+    if W.shape[1] > 1:
+        Q, R = np.linalg.qr(W)
+        return Q, R
+    norm = math.sqrt(np.vdot(W, W))
+    return W / (norm or 1.0), np.array([[norm]])
+
+
+def _settled(values: Array, error: Array, floor: float) -> bool:
+    """Whether each Ritz pair is accurate, or too small to matter: for its Gram matrix, or beside the modes found."""
+    s = np.sqrt(np.maximum(values, 0))
+    accurate = error <= s[0] * np.maximum(RESIDUAL * s, ROUNDING)
+    beside = values + error <= floor**2
+    return bool(np.all(accurate | (s <= max(GRAM_RANGE * s[0], ROUNDING)) | beside))
+
+
+def _triples(BV: Array, V: Array, U: Array) -> Triples:
+    """Singular triples of B on the span of V, with left vectors orthogonal to U even where they are null vectors."""
+    Q, R = np.linalg.qr(BV - U @ (U.T @ BV))
+    Q, S = np.linalg.qr(Q - U @ (U.T @ Q))
+    left, s, right = np.linalg.svd(S @ R)
+    return Q @ left, s, V @ right.T
