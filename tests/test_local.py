@@ -218,6 +218,33 @@ def test_dependence_bounds_the_average_strength_of_an_attribute_only() -> None:
         assert strengths[1] == pytest.approx(1, rel=1e-9)
 
 
+# ---- angles between spans --------------------------------------------------------------------------------------------
+
+
+def test_the_angle_of_two_features_is_that_of_their_correlation() -> None:
+    f, g = np.array([3.0, 1.0, 0.0, 2.0]), np.array([1.0, 5.0, 2.0, 1.0])
+    cov = np.cov([f, g], aweights=P0, ddof=0)
+    correlation = cov[0, 1] / np.sqrt(cov[0, 0] * cov[1, 1])
+    assert ufs.feature_angles(f, g, P0)[0] == pytest.approx(np.arccos(abs(correlation)), rel=1e-12)
+
+
+@pytest.mark.parametrize("angle", [1e-12, 1e-8, 1e-3, 1.0])
+def test_angles_are_accurate_however_small_and_come_ascending(angle: float) -> None:
+    root = np.sqrt(P0)
+    e = np.linalg.qr(np.column_stack([root, np.eye(4)[:, :3]]))[0][:, 1:] / root[:, None]  # orthonormal features
+    tilted = np.column_stack([e[:, 0], np.cos(angle) * e[:, 1] + np.sin(angle) * e[:, 2]])
+    mixed = tilted @ [[2.0, 1.0], [1.0, -3.0]] + [50.0, -1.0]
+    found = ufs.feature_angles(e[:, :2], mixed, P0)
+    assert found == pytest.approx([0, angle], rel=1e-3, abs=1e-13)
+    assert found.shape == (2,)
+
+
+def test_constant_and_dependent_columns_add_no_angle() -> None:
+    f = np.array([3.0, 1.0, 0.0, 2.0])
+    g = np.column_stack([1e6 * f, np.full(4, 0.1), f])
+    assert ufs.feature_angles(f, g, P0) == pytest.approx([0], abs=1e-14)
+
+
 # ---- refusals --------------------------------------------------------------------------------------------------------
 
 
@@ -259,6 +286,12 @@ def test_what_is_no_distribution_is_refused(f: Callable[..., Any], p: Any, q: An
         (lambda: ufs.feature_vector([1, -1, 0], [0.5, 0.5]), r"h has shape \(3,\): it needs one row for each of the 2"),
         (lambda: ufs.feature_vector([1, np.inf], [0.5, 0.5]), r"h\[1\] = inf is not finite: give a number"),
         (lambda: ufs.feature_vector([[1], [-1]], [[0.5, 0.5]]), r"p0 has 2 axes, not 1: flatten it, and h"),
+        (lambda: ufs.feature_angles([1, 1], [1, 0], [0.5, 0.5]), r"f is constant in all its columns"),
+        (
+            lambda: ufs.feature_angles([1, 0], [1, 0, 0], [0.5, 0.5]),
+            r"g has shape \(3,\): it needs one row for each",
+        ),
+        (lambda: ufs.feature_angles([1, 0], [1, 0], [1, 0]), r"p\[1\] = 0\.0 is not positive"),
         (lambda: ufs.sample_neighborhood([1.0], 0.1), r"p0 has shape \(1,\): .*at least two symbols"),
         (lambda: ufs.sample_neighborhood([0.5, 0.5], -1), r"eps = -1"),
     ],

@@ -8,6 +8,7 @@ from importlib.metadata import version
 from ufs.ace import AceModes, ace, ace_sweep, equal_mass_bins, noise_floor
 from ufs.certify import Certificate, certificate_table, certify, remainder_order, valid_range
 from ufs.dtm import Modes, dtm, maximal_correlation, modes
+from ufs.hscore import HScore, h_score, h_score_pair
 from ufs.inference import (
     ExponentBounds,
     SimulatedError,
@@ -21,6 +22,7 @@ from ufs.joint import Joint
 from ufs.local import (
     chi2_divergence,
     distribution,
+    feature_angles,
     feature_vector,
     information_vector,
     kl_divergence,
@@ -34,6 +36,16 @@ from ufs.selection import (
     random_attribute,
     rotate,
 )
+from ufs.softmax import (
+    composite_head,
+    hidden_layer_weights,
+    local_log_loss,
+    log_loss,
+    optimal_features,
+    optimal_softmax,
+    optimal_weights,
+    posterior,
+)
 
 __version__ = version("universal-features")
 
@@ -41,6 +53,7 @@ __all__ = [
     "AceModes",
     "Certificate",
     "ExponentBounds",
+    "HScore",
     "Joint",
     "Modes",
     "SimulatedError",
@@ -53,19 +66,30 @@ __all__ = [
     "certify",
     "chernoff_information",
     "chi2_divergence",
+    "composite_head",
     "distribution",
     "dtm",
     "equal_mass_bins",
     "exponent_bounds",
+    "feature_angles",
     "feature_exponent",
     "feature_vector",
+    "h_score",
+    "h_score_pair",
+    "hidden_layer_weights",
     "information_vector",
     "kl_divergence",
     "largest_eps",
     "local_exponent",
+    "local_log_loss",
+    "log_loss",
     "maximal_correlation",
     "modes",
     "noise_floor",
+    "optimal_features",
+    "optimal_softmax",
+    "optimal_weights",
+    "posterior",
     "random_attribute",
     "remainder_order",
     "rotate",

@@ -76,16 +76,16 @@ def distributions(**named: ArrayLike) -> list[Array]:
     return list(checked.values())
 
 
-def reference(p0: ArrayLike) -> Array:
+def reference(p0: ArrayLike, name: str = "p0") -> Array:
     """A distribution that is positive everywhere."""
-    values = distribution(p0, "p0")
-    entries(values > 0, values, "p0", "is not positive: drop the symbol, or take another reference")
+    values = distribution(p0, name)
+    entries(values > 0, values, name, "is not positive: drop the symbol, or take another reference")
     return values
 
 
-def features(h: ArrayLike, symbols: int, of: str) -> Array:
+def features(h: ArrayLike, symbols: int, of: str, name: str = "h") -> Array:
     """Features as the columns of a matrix, with one row for each symbol of a variable or distribution."""
     values = np.asarray(h, dtype=float)
-    if values.ndim not in (1, 2) or len(values) != symbols:
-        raise ValueError(f"h has shape {values.shape}: it needs one row for each of the {symbols} symbols of {of}")
-    return finite(values, "h").reshape(symbols, -1)
+    if values.ndim not in (1, 2) or len(values) != symbols or values.size == 0:
+        raise ValueError(f"{name} has shape {values.shape}: it needs one row for each of the {symbols} symbols of {of}")
+    return finite(values, name).reshape(symbols, -1)

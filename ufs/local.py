@@ -7,6 +7,7 @@ from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.linalg import subspace_angles
 from scipy.special import kl_div
 
 from ufs import _checks as check
@@ -14,6 +15,7 @@ from ufs import _checks as check
 __all__ = [
     "chi2_divergence",
     "distribution",
+    "feature_angles",
     "feature_vector",
     "information_vector",
     "kl_divergence",
@@ -67,12 +69,7 @@ def kl_divergence(p: ArrayLike, q: ArrayLike) -> float:
     inf
     """
     p, q = check.distributions(p=p, q=q)
-    difference = p - q
-    close = np.abs(difference) < CLOSE * q
-    terms = kl_div(p, q)
-    t = difference[close] / q[close]
-    terms[close] = q[close] * t**2 * np.polynomial.polynomial.polyval(t, SERIES)
-    return float(terms.sum())
+    return float(_kl_terms(p, q).sum())
 
 
 def chi2_divergence(p: ArrayLike, q: ArrayLike) -> float:
@@ -237,6 +234,49 @@ def feature_vector(h: ArrayLike, p0: ArrayLike) -> Array:
     return xi
 
 
+def feature_angles(f: ArrayLike, g: ArrayLike, p: ArrayLike) -> Array:
+    r"""Principal angles between the spans of two sets of features, with correlation under p as the cosine (D3).
+
+    The features are centred first: what is compared are the spaces spanned by :math:`\sqrt p\,(f_i - E[f_i])` and by
+    :math:`\sqrt p\,(g_j - E[g_j])`, which no invertible affine map of f or of g changes. For a single feature on each
+    side the cosine of the one angle is the modulus of their correlation.
+
+    Parameters
+    ----------
+    f, g : array_like, shape (n, k) and (n, m), or (n,) for a single feature
+        Columns that are constant, or combinations of others, add nothing to a span.
+    p : array_like, shape (n,)
+        Distribution, positive everywhere.
+
+    Returns
+    -------
+    ndarray
+        Angles in radians, ascending, one for each dimension of the smaller span; tiny ones are accurate too.
+
+    Raises
+    ------
+    ValueError
+        If f or g does not have a row for each symbol, has entries that are not finite, or is constant in all its
+        columns; for p as in :func:`information_vector`.
+
+    Notes
+    -----
+    Source: A. Knyazev, M. Argentati, "Principal angles between subspaces in an A-based scalar product", SIAM J. Sci.
+    Comput. 23 (2002) 2008-2040, as implemented in :func:`scipy.linalg.subspace_angles`.
+
+    Examples
+    --------
+    >>> feature_angles([1, 0, 0], [[2, 0], [0, 5], [0, 0]], [0.2, 0.3, 0.5]).round(12)
+    array([0.])
+    >>> np.degrees(feature_angles([1, 1, 0, 0], [1, 0, 1, 0], [0.25] * 4)).round(6)
+    array([90.])
+    """
+    p = check.reference(p, "p")
+    check.axes(p, 1, "p", "flatten it, and the features with it")
+    angles = subspace_angles(*(_directions(h, p, name) for h, name in ((f, "f"), (g, "g"))))
+    return np.asarray(angles[::-1])
+
+
 def sample_neighborhood(
     p0: ArrayLike, eps: float, rng: np.random.Generator | int | None = None, size: int | None = None
 ) -> Array:
@@ -280,6 +320,29 @@ def sample_neighborhood(
     radius = rng.random((len(direction), 1)) ** (1 / (p0.size - 1))
     p: Array = np.maximum(p0 + eps * root * (radius * direction), 0)
     return p[0] if size is None else p
+
+
+def _kl_terms(p: Array, q: Array) -> Array:
+    """Terms of the divergence of p from q in the form without cancellation; see :func:`kl_divergence`."""
+    difference = p - q
+    close = np.abs(difference) < CLOSE * q
+    terms: Array = kl_div(p, q)
+    t = difference[close] / q[close]
+    terms[close] = q[close] * t**2 * np.polynomial.polynomial.polyval(t, SERIES)
+    return terms
+
+
+def _directions(h: ArrayLike, p: Array, name: str) -> Array:
+    """Vectors of length one for all features that are not constant."""
+    values = check.features(h, p.size, "p", name)
+    root = np.sqrt(p)[:, None]
+    xi = root * (values - p @ values)
+    size = np.linalg.norm(xi, axis=0)
+    moves = size > np.finfo(float).eps * p.size * np.linalg.norm(root * values, axis=0)
+    if not moves.any():
+        raise ValueError(f"{name} is constant in all its columns: after centring it points nowhere")
+    directions: Array = xi[:, moves] / size[moves]
+    return directions
 
 
 def _reference_row(p0: ArrayLike) -> Array:

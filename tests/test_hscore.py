@@ -1,0 +1,627 @@
+"""The H-score: against a naive reference in float64, closed forms, other names of it, and input that breaks others."""
+
+import itertools
+import pickle
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.sparse as sp
+import torch
+from sklearn.cross_decomposition import CCA
+from sklearn.datasets import load_iris
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+
+from ufs import HScore, Joint, dtm, h_score, h_score_pair, hscore, modes
+
+IRIS = 1.19189882504147 / 2
+
+
+def refused(message: str):
+    return pytest.raises(ValueError, match=re.escape(message))
+
+
+def clouds(n=600, k=5, g=4, seed=0, spread=0.5):
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(g, size=n)
+    return rng.standard_normal((n, k)) + spread * rng.standard_normal((g, k))[labels], labels
+
+
+def reference(features, labels):
+    """Half the squared length of the class means on an orthonormal basis of the centred columns."""
+    F = np.asarray(features, np.float64).reshape(len(features), -1)
+    F = F - F.mean(0)
+    F = F - F.mean(0)
+    size = np.sqrt((F**2).sum(0))
+    F = F[:, size > 0] / size[size > 0]
+    if not F.size:
+        return 0.0
+    U, s, _ = np.linalg.svd(F, full_matrices=False)
+    U = U[:, s > 1e-6 * s[0]]
+    return 0.5 * sum(U[labels == c].sum(0) @ U[labels == c].sum(0) / np.sum(labels == c) for c in np.unique(labels))
+
+
+def in_single(features, labels):
+    """The score from products in single precision, None where it was not trusted."""
+    return hscore._in_single_precision(*hscore._samples(features, labels))
+
+
+# ---- what it is ------------------------------------------------------------------------------------------------------
+
+
+def test_iris():
+    X, y = load_iris(return_X_y=True)
+    assert h_score(X, y) == pytest.approx(IRIS, rel=1e-13)
+    names = np.array(["setosa", "versicolor", "virginica"])[y]
+    assert h_score(X, names) == pytest.approx(IRIS, rel=1e-13)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_pillai_and_lda_and_cca(seed):
+    X, y = clouds(seed=seed)
+    h = HScore().update(X, y)
+    assert h.score() == pytest.approx(reference(X, y), rel=1e-12)
+    between = sum(np.sum(y == c) * np.outer(d, d) for c in range(4) for d in [X[y == c].mean(0) - X.mean(0)])
+    within = sum((X[y == c] - X[y == c].mean(0)).T @ (X[y == c] - X[y == c].mean(0)) for c in range(4))
+    ratio = np.sort(np.linalg.eigvals(np.linalg.solve(within, between)).real)[::-1][:3]
+    np.testing.assert_allclose(h.correlations**2, ratio / (1 + ratio), rtol=1e-10)
+    shares = LinearDiscriminantAnalysis(solver="svd").fit(X, y).explained_variance_ratio_
+    np.testing.assert_allclose(shares, ratio / ratio.sum(), rtol=1e-8)
+    u, v = CCA(n_components=1, max_iter=10_000, tol=1e-14).fit_transform(X, np.eye(4)[y][:, 1:])
+    assert np.corrcoef(u[:, 0], v[:, 0])[0, 1] == pytest.approx(h.correlations[0], abs=1e-5)
+
+
+@pytest.fixture(scope="module")
+def table():
+    return Joint.from_counts([[68, 119, 26, 7], [20, 84, 17, 94], [15, 54, 14, 10], [5, 29, 14, 16], [9, 9, 2, 40]])
+
+
+def test_tables(table):
+    m = modes(table)
+    for k in range(1, 4):
+        assert h_score(m.f[:, :k], table) == pytest.approx(0.5 * (m.sigma[:k] ** 2).sum(), rel=1e-12)
+    assert h_score(np.eye(5), table) == pytest.approx(0.5 * (m.sigma**2).sum(), rel=1e-12)
+    s = np.random.default_rng(0).standard_normal((5, 2))
+    xi = np.sqrt(table.px)[:, None] * (s - table.px @ s)
+    projected = dtm(table) @ np.linalg.qr(xi)[0]
+    assert h_score(s, table) == pytest.approx(0.5 * (projected**2).sum(), rel=1e-12)
+    sparse = Joint(sp.csr_array(table.P))
+    assert h_score(s, sparse) == pytest.approx(h_score(s, table), rel=1e-13)
+
+
+def test_table_is_its_samples(table):
+    counts = np.rint(table.P * 652).astype(int)
+    x, y = (np.repeat(index.ravel(), counts.ravel()) for index in np.indices(counts.shape))
+    s = np.random.default_rng(0).standard_normal((5, 2))
+    assert h_score(s[x], y) == pytest.approx(h_score(s, table), rel=1e-12)
+    v = np.random.default_rng(1).standard_normal((4, 2))
+    assert h_score_pair(s[x], v[y]) == pytest.approx(h_score_pair(s, v, table), rel=1e-12)
+
+
+def test_pair(table):
+    rng = np.random.default_rng(2)
+    s, v = rng.standard_normal((5, 2)), rng.standard_normal((4, 2))
+    B = dtm(table)
+    xi = np.sqrt(table.px)[:, None] * (s - table.px @ s)
+    eta = np.sqrt(table.py)[:, None] * (v - table.py @ v)
+    expected = 0.5 * (B**2).sum() - 0.5 * ((B - eta @ xi.T) ** 2).sum()
+    assert h_score_pair(s, v, table) == pytest.approx(expected, rel=1e-12)
+    assert h_score_pair(torch.tensor(s), torch.tensor(v), table) == pytest.approx(expected, rel=1e-12)
+    best = np.linalg.solve(xi.T @ xi, xi.T @ B.T).T / np.sqrt(table.py)[:, None]
+    assert h_score_pair(s, best, table) == pytest.approx(h_score(s, table), rel=1e-12)
+    assert h_score_pair(s, v, table) < h_score(s, table)
+
+
+def test_invariance():
+    X, y = clouds()
+    A = np.random.default_rng(9).standard_normal((5, 5))
+    assert h_score(X @ A + [1, 20, 300, -4, 0], y) == pytest.approx(h_score(X, y), rel=1e-11)
+    order = np.random.default_rng(1).permutation(len(y))
+    assert h_score(X[order], -7 * y[order]) == pytest.approx(h_score(X, y), rel=1e-13)
+
+
+# ---- R14 -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("labels", [(0, 0, 1, 1, 2, 2), (0, 0, 0, 1, 1, 2)])
+def test_mean_over_all_permutations(labels):
+    X = np.random.default_rng(0).standard_normal((6, 2))
+    h = HScore().update(X, labels)
+    mean = np.mean([h_score(X, p) for p in itertools.permutations(labels)])
+    assert mean == pytest.approx(2 * 2 / (2 * 5), rel=1e-12)
+    assert h.null_level == pytest.approx(mean, rel=1e-12)
+    assert h.corrected() == pytest.approx(h.score() - mean, rel=1e-10)
+
+
+def test_null_level_counts_the_rank_not_the_columns():
+    X, y = clouds(k=3)
+    h = HScore().update(np.c_[X, X, np.ones(len(X))], y)
+    assert (h.rank, h.null_level) == (3, pytest.approx(3 * 3 / (2 * 599)))
+
+
+def test_corrections():
+    X, y = clouds()
+    h = HScore().update(X, y)
+    assert h.corrected(15) == pytest.approx(h.score() - 15 / 600)
+    with refused("parameters = -1"):
+        h.corrected(-1)
+    with refused("there are 1 samples: a permutation needs two"):
+        HScore().update([[1.0]], [0]).corrected()
+
+
+# ---- columns and classes that break other implementations ------------------------------------------------------------
+
+
+def shapes():
+    X, y = clouds(400, 6, 4)
+    rng = np.random.default_rng(3)
+    return {
+        "duplicate": (np.c_[X, X[:, :2]], y, 6),
+        "constant": (np.c_[X, np.full(400, 0.1), np.zeros(400)], y, 6),
+        "all constant": (np.full((400, 3), 1 / 3), y, 0),
+        "dependent": (np.c_[X, X @ rng.standard_normal((6, 3))], y, 6),
+        "nearly dependent": (np.c_[X, X[:, :3] + 1e-4 * rng.standard_normal((400, 3))], y, 9),
+        "n < k": (rng.standard_normal((20, 50)), y[:20], 19),
+        "n = k + 1": (rng.standard_normal((7, 6)), np.array([0, 0, 1, 1, 2, 2, 2]), 6),
+        "separated": (np.eye(4)[y] + 1e-9 * rng.standard_normal((400, 4)), y, 3),
+        "nearly separated": (np.eye(4)[y] + 1e-4 * rng.standard_normal((400, 4)), y, 4),
+        "one-hot": (np.eye(4)[y], y, 3),
+        "a class missing": (X[y != 1], y[y != 1], 6),
+        "a class of one": (X, np.where(np.arange(400) == 17, 9, y), 6),
+        "one class": (X, np.zeros(400, int), 6),
+        "all classes of one": (X[:30], np.arange(30), 6),
+        "one sample": (X[:1], y[:1], 0),
+        "two samples": (X[:2], np.array([0, 1]), 1),
+        "rectified": (np.maximum(X - 2, 0), y, 6),
+        "binary": ((X > 0).astype(float), y, 6),
+    }
+
+
+@pytest.mark.parametrize("case", shapes())
+@pytest.mark.parametrize("kind", ["numpy", "fortran", "float32", "torch", "torch float32", "batches"])
+def test_degenerate(case, kind):
+    X, y, rank = shapes()[case]
+    if "32" in kind:
+        X = X.astype(np.float32)
+        if case == "dependent":
+            rank = None  # rounding makes the columns independent, or not: with float32 that depends on the numbers
+    given = {
+        "fortran": np.asfortranarray(X),
+        "torch": torch.as_tensor(X),
+        "torch float32": torch.as_tensor(X),
+    }.get(kind, X)
+    h = HScore()
+    if kind == "batches":
+        for start in range(0, len(X), 37):
+            h.update(X[start : start + 37], y[start : start + 37])
+    else:
+        h.update(given, y)
+    if rank is not None:
+        assert h.rank == rank
+    assert 0 <= h.score() <= 0.5 * min(h.rank, len(set(y)) - 1)
+    assert (h.correlations >= 0).all()
+    assert (h.correlations <= 1).all()
+    if rank is not None:
+        assert h.score() == pytest.approx(reference(X, y), rel=1e-6, abs=1e-9)
+    if kind != "batches":
+        assert h_score(given, y) == h.score()
+
+
+def test_bounds_hold_in_any_rounding():
+    rng = np.random.default_rng(0)
+    for trial in range(200):
+        n, k, g = rng.integers(1, 12, 3)
+        X = rng.standard_normal((n, k)) @ np.diag(10.0 ** rng.integers(-9, 9, k)) @ rng.integers(-1, 2, (k, k))
+        h = HScore().update(X + 10.0 ** rng.integers(0, 6), rng.integers(g, size=n))
+        assert 0 <= h.score() <= 0.5 * min(h.rank, len(h.classes) - 1), trial
+
+
+# ---- precision -------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def large():
+    X, y = clouds(20_000, 256, 10, spread=0.1)
+    return X, y
+
+
+ILLS = {
+    "plain": lambda X: X,
+    "offset": lambda X: X + 1e5,
+    "scales": lambda X: X * np.geomspace(1e-4, 1e4, X.shape[1]),
+    "both": lambda X: (X + np.where(np.arange(X.shape[1]) % 2, 1e5, -1e5)) * np.geomspace(1e-4, 1e4, X.shape[1]),
+    "rectified": lambda X: np.maximum(X - 1, 0),
+    "common": lambda X: X + 30 * X[::-1, :1],
+    "nearly dependent": lambda X: np.c_[X[:, :200], X[:, :56] + 1e-3 * X[:, 200:]],
+}
+
+
+@pytest.mark.parametrize("case", ILLS)
+def test_float32_of_many_rows(large, case):
+    F = ILLS[case](large[0]).astype(np.float32)
+    expected = reference(F, large[1])
+    assert h_score(F, large[1]) == pytest.approx(expected, rel=1e-7)
+    assert h_score(np.asfortranarray(F), large[1]) == pytest.approx(expected, rel=1e-7)
+    assert HScore().update(F, large[1]).score() == pytest.approx(expected, rel=1e-8)
+    assert (in_single(F, large[1]) is None) == (case in ("common", "nearly dependent"))
+
+
+@pytest.mark.parametrize("case", ILLS)
+def test_float32_of_few_rows(large, case):
+    X, y = large[0][:700], large[1][:700]
+    F = ILLS[case](X).astype(np.float32)[:, ::4]
+    for given in (F, torch.as_tensor(F)):
+        assert h_score(given, y) == pytest.approx(reference(F, y), rel=1e-8)
+
+
+def test_single_precision_is_left_where_few_samples_leave_it_inexact():
+    X, y = clouds(1500, 1200, 10)
+    F = X.astype(np.float32)
+    assert h_score(F, y) == pytest.approx(reference(F, y), rel=1e-7)
+
+
+def test_offset_and_scale_of_exact_numbers_change_nothing():
+    X, y = clouds(3000, 8)
+    F = np.rint(X * 64) / 64  # exact in float32 with 1e5 added
+    scales = 2.0 ** np.linspace(-13, 13, 8).round()
+    for shifted in (F + 1e5, F * scales, (F + 1e5) * scales):
+        np.testing.assert_array_equal(shifted.astype(np.float32), shifted)
+        assert h_score(shifted.astype(np.float32), y) == pytest.approx(h_score(F, y), rel=1e-12)
+
+
+def test_single_precision_is_left_where_it_overflows(large):
+    for factor in (1e25, 1e-25):
+        F = (large[0] * factor).astype(np.float32)
+        assert h_score(F, large[1]) == pytest.approx(h_score(large[0], large[1]), rel=1e-5)
+
+
+def test_a_first_batch_that_is_far_away():
+    X, y = clouds(5000, 4)
+    for first in (1, 2, 50):
+        far = X.copy()
+        far[:first] += 1e4
+        h = HScore().update(far[:first], y[:first]).update(far[first:], y[first:])
+        assert h.score() == pytest.approx(reference(far, y), rel=1e-7)
+
+
+# ---- input of every kind ---------------------------------------------------------------------------------------------
+
+
+def forms(path):
+    X, y = clouds(500, 3)
+    np.save(path / "features.npy", X)
+    words = np.array(["ant", "bee", "cat", "dog"])
+    return {
+        "list": (X.tolist(), y.tolist()),
+        "words": (X, words[y]),
+        "list of words": (X, words[y].tolist()),
+        "tuples": (X, [(int(c), "x") for c in y]),
+        "mixed": (X, [["a", 1, (2,), frozenset([3])][c] for c in y]),
+        "object": (X, np.array([["a", 1, (2,), 3][c] for c in y], dtype=object)),
+        "bytes": (X, words[y].astype("S3")),
+        "whole floats": (X, y.astype(float)),
+        "far integers": (X, y * 10**15),
+        "unsigned": (X, y.astype(np.uint8)),
+        "mapped": (np.load(path / "features.npy", mmap_mode="r"), y),
+        "not contiguous": (np.repeat(X, 2, axis=1)[:, ::2], y),
+        "backwards": (X[::-1], y[::-1]),
+        "tensor": (torch.tensor(X), torch.tensor(y)),
+        "tensor, list": (torch.tensor(X), y.tolist()),
+        "array, tensor": (X, torch.tensor(y)),
+        "with gradient": (torch.tensor(X, requires_grad=True), torch.tensor(y)),
+        "transposed tensor": (torch.tensor(X.T.copy()).T, y),
+        "series": (pd.DataFrame(X), pd.Series(words[y])),
+    }
+
+
+def test_forms(tmp_path):
+    X, y = clouds(500, 3)
+    expected = pytest.approx(reference(X, y), rel=1e-12)
+    for name, (features, labels) in forms(tmp_path).items():
+        assert h_score(features, labels) == expected, name
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.int8, np.uint8, np.int64, bool])
+def test_other_numbers(dtype):
+    X, y = clouds(500, 3)
+    F = (4 * X > 1) if dtype is bool else np.clip(4 * X, 0, None).astype(dtype)
+    assert h_score(F, y) == pytest.approx(reference(F, y), rel=1e-12)
+    assert h_score(torch.as_tensor(F), y) == pytest.approx(reference(F, y), rel=1e-12)
+
+
+def test_bfloat16():
+    X, y = clouds(500, 3)
+    F = torch.tensor(X).bfloat16()
+    assert h_score(F, y) == pytest.approx(reference(F.double().numpy(), y), rel=1e-12)
+
+
+def test_one_feature():
+    X, y = clouds(300, 1)
+    assert h_score(X[:, 0], y) == h_score(X, y)
+
+
+def test_labels_of_two_batches_agree():
+    X, y = clouds(300, 2)
+    h = HScore()
+    for part, form in zip(np.array_split(np.arange(300), 4), (np.array, list, torch.tensor, np.float32), strict=True):
+        h.update(X[part], form(y[part]))
+    assert sorted(h.classes) == [0, 1, 2, 3]
+    assert all(type(c) is int for c in h.classes)
+    np.testing.assert_array_equal(h.counts[np.argsort(h.classes)], np.bincount(y))
+    assert h.score() == pytest.approx(reference(X, y), rel=1e-12)
+
+
+def test_batches():
+    X, y = clouds(1000, 4)
+    expected = pytest.approx(reference(X, y), rel=1e-12)
+    assert h_score((X[i : i + 33], y[i : i + 33]) for i in range(0, 1000, 33)) == expected
+    data = torch.utils.data.TensorDataset(torch.tensor(X), torch.tensor(y))
+    assert h_score(torch.utils.data.DataLoader(data, batch_size=64, shuffle=False)) == expected
+
+
+def test_loader_with_extractor():
+    X, y = clouds(200, 4)
+    torch.manual_seed(0)
+    network = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.BatchNorm1d(8), torch.nn.Tanh()).double()
+    loader = torch.utils.data.DataLoader(torch.utils.data.TensorDataset(torch.tensor(X), torch.tensor(y)), 32)
+    with refused("the extractor is in training mode"):
+        h_score(loader, extractor=network)
+    network.eval()
+    seen = []
+    network.register_forward_hook(lambda *_: seen.append(torch.is_grad_enabled()))
+    found = h_score(loader, extractor=network)
+    assert seen == [False] * 7
+    assert found == pytest.approx(reference(network(torch.tensor(X)).detach().numpy(), y), rel=1e-12)
+
+
+class Device(torch.Tensor):
+    """A tensor that refuses to come to the host, as one on a GPU does without being asked to."""
+
+    def _refuse(self, *_, **__):
+        raise AssertionError("the features were copied to the host")
+
+    cpu = numpy = tolist = __array__ = __dlpack__ = _refuse
+
+    @classmethod
+    def __torch_function__(cls, func, types, args=(), kwargs=None):
+        name = getattr(func, "__name__", "")
+        if name in ("cpu", "numpy", "tolist", "__array__", "__dlpack__"):
+            cls._refuse(None)
+        return super().__torch_function__(func, types, args, kwargs or {})
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_features_stay_where_they_are(dtype, monkeypatch):
+    X, y = clouds(3000, 4)
+    F = torch.tensor(X, dtype=dtype).as_subclass(Device)
+    with pytest.raises(AssertionError):
+        np.asarray(F)
+    expected = reference(torch.tensor(X, dtype=dtype).double().numpy(), y)
+    # nor do the statistics before they are asked for
+    monkeypatch.setattr(torch.Tensor, "cpu", Device._refuse)
+    monkeypatch.setattr(torch.Tensor, "numpy", Device._refuse)
+    assert h_score(F, torch.tensor(y)) == pytest.approx(expected, rel=1e-10)
+    assert h_score([(F[:7], torch.tensor(y[:7])), (F[7:], torch.tensor(y[7:]))]) == pytest.approx(expected, rel=1e-10)
+    h = HScore().update(F, y)
+    assert (h.rank, h.effective_dimension > 1, h.n) == (4, True, 3000)
+    duplicate = torch.cat([F, F], dim=1)
+    assert h_score(duplicate, y) == pytest.approx(expected, rel=1e-10)
+    F[2, 1] = torch.nan
+    with refused("features[2, 1] = nan"):
+        h_score(F, y)
+
+
+def test_works_without_torch():
+    code = """
+import sys
+sys.modules["torch"] = None
+import numpy as np
+import ufs
+assert ufs.h_score([(np.eye(2), "ab")] * 3) > 0
+"""
+    code = code.replace('"ab"', '["a", "b"]')
+    subprocess.run([sys.executable, "-W", "error", "-c", code], check=True)
+    loaded = "import ufs, ufs.hscore, sys; sys.exit('torch' in sys.modules or 'dask' in sys.modules)"
+    subprocess.run([sys.executable, "-c", loaded], check=True)
+
+
+# ---- what is refused -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("make", [np.array, torch.tensor, np.asfortranarray])
+@pytest.mark.parametrize("row", [0, 1234, 299_999])
+def test_not_finite(bad, make, row):
+    X, y = np.zeros((300_000, 5), np.float32), np.arange(300_000) % 3
+    X[row, 3] = X[299_999, 4] = bad
+    with refused(f"features[{row}, 3] = {bad} is not finite"):
+        h_score(make(X), y)
+    h = HScore().update(X[: row or 1] if row != 0 else X[1:4], y[: row or 1] if row != 0 else y[1:4])
+    before = h.n
+    with refused("is not finite"):
+        h.update(make(X), y)
+    assert (h.n, h.score()) == (before, 0.0)
+
+
+def test_not_finite_in_single_precision():
+    X = np.random.default_rng(0).standard_normal((20_000, 256)).astype(np.float32)
+    X[12_345, 67] = np.inf
+    with refused("features[12345, 67] = inf"):
+        h_score(X, np.arange(20_000) % 7)
+
+
+def test_refused():
+    X, y = clouds(6, 2)
+    for labels, message in {
+        (0.5, 1, 2, 0, 0, 0): "0.5 is no class",
+        (np.nan, 1, 2, 0, 0, 0): "nan is no class",
+        (None, 1, 2, 0, 0, 0): "None is no class",
+        (0, 1): "there are 6 samples and 2 labels",
+    }.items():
+        with refused(message):
+            h_score(X, list(labels))
+    with refused("labels[1] = 0.5 is not an integer"):
+        h_score(X, np.array([0, 0.5, 1, 0, 1, 0]))
+    with refused("0.5 is no class"):
+        h_score(X, torch.tensor([0, 0.5, 1, 0, 1, 0]))
+    with refused("a label is not hashable"):
+        h_score(X, [[0]] * 6)
+    with refused("is no class"):
+        h_score(X, list(torch.tensor([0, 1, 2, 0, 1, 2])))
+    with refused("labels have 2 axes, not 1"):
+        h_score(X, np.eye(6))
+    with refused("features has 3 axes"):
+        h_score(np.zeros((6, 2, 2)), y)
+    with refused("real numbers"):
+        h_score(X + 1j, y)
+    with refused("real numbers"):
+        h_score(torch.tensor(X + 1j), y)
+    with refused("real numbers"):
+        h_score([["a"]] * 6, y)
+    with refused("one feature at least"):
+        h_score(np.zeros((6, 0)), y)
+    for nothing in (lambda: h_score(np.zeros((0, 2)), []), lambda: h_score([]), HScore().score):
+        with refused("there are no samples"):
+            nothing()
+    with refused("labels are missing"):
+        h_score(X)
+    with refused("batch 0 is no pair"):
+        h_score(np.zeros((6, 3)).tolist())
+    with refused("batch 1: features[0, 0] = nan"):
+        h_score([(X, y), (X * np.nan, y)])
+    with refused("an extractor works on batches"):
+        h_score(X, y, extractor=np.tanh)
+    with refused("h has shape (6, 2): it needs one row for each of the 2 symbols"):
+        h_score(X, Joint([[0.25, 0.25], [0.25, 0.25]]))
+    with refused("2 features here and 3 before"):
+        HScore().update(np.zeros((4, 3)), [0, 1, 0, 1]).update(X, y)
+    with refused("2 features here and 3 before"):
+        HScore().update(np.zeros((4, 3)), [0, 1, 0, 1]).merge(HScore().update(X, y))
+    with refused("exceed the range of float64"):
+        h_score(X * 1e200, y)
+    with refused("f has shape (6, 2) and g (6, 1)"):
+        h_score_pair(X, X[:, :1])
+    with refused("f has shape (6, 2) and g (5, 2)"):
+        h_score_pair(X, X[:5])
+    with refused("arrays both, or tensors"):
+        h_score_pair(X, torch.tensor(X))
+    bad = X.copy()
+    bad[4, 1] = np.nan
+    with refused("g[4, 1] = nan"):
+        h_score_pair(X, bad)
+
+
+# ---- parts -----------------------------------------------------------------------------------------------------------
+
+
+def test_merge_in_any_order():
+    X, y = clouds(2000, 6)
+    X[:700] += 50  # parts with different shifts do not add up unless they are brought to one
+    parts = np.split(np.arange(2000), [1, 30, 700, 700, 1500])
+    expected = pytest.approx(reference(X, y), rel=1e-11)
+    for order in itertools.permutations(range(6), 6):
+        if order[0] > 2:
+            continue
+        h = HScore()
+        for i in order[::-1]:
+            h.merge(HScore().update(X[parts[i]], y[parts[i]]))
+        assert h.score() == expected
+        assert h.n == 2000
+
+
+def test_merge_leaves_the_other_and_takes_mixed_libraries():
+    X, y = clouds(300, 3)
+    one, other = HScore().update(X[:200], y[:200]), HScore().update(torch.tensor(X[200:]), y[200:])
+    score = other.score()
+    for first, second in ((one, other), (other, one)):
+        copy = HScore().merge(first).merge(second)
+        assert copy.score() == pytest.approx(reference(X, y), rel=1e-12)
+    assert other.score() == score
+    assert one.update(torch.tensor(X[200:]), y[200:]).score() == pytest.approx(reference(X, y), rel=1e-12)
+
+
+@pytest.mark.parametrize("make", [np.array, torch.tensor])
+def test_update_after_merge(make):
+    X, y = clouds(400, 3)
+    h = HScore().update(make(X[:10] + 5), y[:10]).merge(HScore().update(make(X[10:200]), y[10:200]))
+    for start in range(200, 400, 50):
+        h.update(make(X[start : start + 50]), y[start : start + 50])
+    X[:10] += 5
+    assert h.score() == pytest.approx(reference(X, y), rel=1e-12)
+
+
+def test_a_class_in_one_part_only_and_empty_batches():
+    X, y = clouds(300, 3)
+    order = np.argsort(y)
+    X, y = X[order], y[order]
+    h = HScore().update(np.zeros((0, 9)), [])
+    assert (h.n, h.width, h.classes) == (0, 0, ())
+    for c in range(4):
+        h.merge(HScore().update(X[y == c], y[y == c])).merge(HScore()).update(X[:0], y[:0])
+    assert h.score() == pytest.approx(reference(X, y), rel=1e-12)
+
+
+@pytest.mark.parametrize("make", [np.array, torch.tensor])
+def test_pickle(make):
+    X, y = clouds(300, 3)
+    h = pickle.loads(pickle.dumps(HScore().update(make(X[:100]), y[:100])))
+    assert h.update(make(X[100:]), y[100:]).score() == pytest.approx(reference(X, y), rel=1e-12)
+
+
+@pytest.mark.parametrize("labels", [lambda y: y, lambda y: np.array(["é", "b", "", "d d"])[y], lambda y: y > 1])
+@pytest.mark.parametrize("make", [np.array, torch.tensor])
+def test_save_and_load(tmp_path, labels, make):
+    X, y = clouds(300, 3)
+    y = labels(y)
+    path = tmp_path / "statistics"
+    h = HScore().update(make(X[:100]), y[:100])
+    h.save(path)
+    found = HScore.load(path)
+    assert (found.classes, found.n, found.score()) == (h.classes, h.n, pytest.approx(h.score(), rel=1e-13))
+    assert [type(c) for c in found.classes] == [type(c) for c in h.classes]
+    expected = pytest.approx(h_score(X, y), rel=1e-12)
+    assert found.update(make(X[100:]), y[100:]).score() == expected
+    assert HScore.load(path).merge(HScore().update(X[100:], y[100:])).score() == expected
+
+
+def test_files_that_are_refused(tmp_path):
+    X, y = clouds(30, 2)
+    with refused("cannot be saved without pickle"):
+        HScore().update(X, [(c,) for c in y]).save(tmp_path / "a")
+    with refused("cannot be saved without pickle"):
+        HScore().update(X, [[1, "1"][c % 2] for c in y]).save(tmp_path / "a")
+    with refused("there are no samples"):
+        HScore().save(tmp_path / "a")
+    assert not (tmp_path / "a").exists()
+    np.savez(tmp_path / "b.npz", x=X)
+    with refused("holds no statistics"):
+        HScore.load(tmp_path / "b.npz")
+    (tmp_path / "c").write_text("text")
+    with refused("c is no .npz file"):
+        HScore.load(tmp_path / "c")
+    np.save(tmp_path / "d.npy", X)
+    with refused("d.npy is no .npz file"):
+        HScore.load(tmp_path / "d.npy")
+    (tmp_path / "e").write_bytes(pickle.dumps([1]))
+    with refused("e is no .npz file"):
+        HScore.load(tmp_path / "e")
+    with pytest.raises(FileNotFoundError):
+        HScore.load(tmp_path / "nowhere")
+    HScore().update(X, y).save(tmp_path / "f")
+    with np.load(tmp_path / "f") as file:
+        arrays = dict(file) | {"shift": np.zeros(3)}
+    np.savez(tmp_path / "f.npz", **arrays)
+    with refused("is damaged"):
+        HScore.load(tmp_path / "f.npz")
+
+
+def test_effective_dimension():
+    X, y = clouds(5000, 4, spread=0)
+    assert HScore().update(X, y).effective_dimension == pytest.approx(4, abs=0.02)
+    assert HScore().update(X[:, [0] * 5], y).effective_dimension == pytest.approx(1)
+    assert HScore().update(torch.tensor(X[:, [0] * 5]), y).effective_dimension == pytest.approx(1)
+    assert HScore().update(np.ones((9, 2)), np.arange(9)).effective_dimension == 0
+    assert "n=5000, features=4, classes=4" in repr(HScore().update(X, y))

@@ -1,0 +1,850 @@
+r"""The H-score: how much of Y the best softmax layer can get out of given features, to leading order."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Hashable, Iterable, Iterator
+from contextlib import nullcontext
+from dataclasses import dataclass
+from os import PathLike
+from typing import Any
+from zipfile import is_zipfile
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+from scipy.linalg import blas, eigh, lapack, solve_triangular
+
+from ufs import _checks as check
+from ufs.joint import Joint, _encode
+
+__all__ = ["HScore", "h_score", "h_score_pair"]
+
+CHUNK = 2**20  # features are centred and multiplied in blocks of about so many numbers, which stay in the cache
+SAMPLE = 256  # rows that fix the provisional shift
+CONSTANT = 1e-13  # a column that varies by less than this share of its square about the shift is constant
+SINGLE_FROM = 2**30  # multiplications from which single precision is worth a try
+SINGLE_ERROR = 1e-7  # estimated relative error up to which its outcome is kept
+PROBES = 4  # random vectors that tell how near to singular a matrix is
+FORMAT = "ufs.HScore 1"
+
+
+def h_score(features: Any, labels: Any = None, *, extractor: Callable[[Any], Any] | None = None) -> float:
+    r"""One-sided H-score of features about labels (D9).
+
+    .. math:: H(s) = \tfrac12\, E\bigl[\,\lVert (\Lambda_s^{+})^{1/2}\, E[\tilde s(X) \mid Y] \rVert^2 \bigr]
+
+    where :math:`\tilde s` is the centred feature and :math:`\Lambda_s` its covariance. It does not change when s is
+    replaced by an invertible affine map of s, and :math:`0 \le H \le \tfrac12 \min(\text{rank}, \text{classes} - 1)`.
+
+    Parameters
+    ----------
+    features : array_like or torch.Tensor, shape (n, k) or (n,); or iterable
+        One row per sample. Arrays may be memory-mapped; a tensor is worked on where it is, by its own library.
+        Without labels, an iterable of batches (features, labels), as a ``torch.utils.data.DataLoader`` is: it is read
+        once, and one batch at a time is held in memory.
+    labels : sequence or torch.Tensor, shape (n,); or Joint
+        The class of each sample: integers, strings or anything else that is hashable. With a
+        :class:`~ufs.joint.Joint` in their place, features has one row for each symbol of X, shape (\|𝒳\|, k), and
+        the expectations are those of the joint distribution itself.
+    extractor : callable, optional
+        For batches: maps the first member of each batch to its features, as a ``torch.nn.Module`` does. It is called
+        without recording gradients.
+
+    Returns
+    -------
+    float
+        In nats. A sample of n has the mean k(g − 1)/(2(n − 1)) by chance alone: see :meth:`HScore.corrected`.
+
+    Raises
+    ------
+    ValueError
+        For features that are not numbers in one or two axes; for one that is not finite, naming the first such row and
+        column; for labels that are missing, are not hashable, are floats other than integers, or do not match the
+        features in length; if there is no sample; for an extractor in training mode, or without batches.
+
+    Notes
+    -----
+    2H is Pillai's trace of linear discriminant analysis, and the transferability score of Y. Bao, Y. Li, S.-L. Huang,
+    L. Zhang, L. Zheng, A. Zamir, L. Guibas, "An information-theoretic approach to transferability in task transfer
+    learning", ICIP 2019. All sums are kept in float64. For large float32 arrays the products are formed in single
+    precision first; where the error that this can make is not negligible, they are formed again in double.
+
+    Examples
+    --------
+    >>> round(h_score([[0.0], [0.0], [1.0], [1.0]], ["a", "a", "b", "b"]), 12)
+    0.5
+    >>> joint = Joint([[0.45, 0.05], [0.05, 0.45]])
+    >>> round(h_score([0, 1], joint), 12)
+    0.32
+    >>> batches = [([[0.0], [1.0]], ["a", "b"]), ([[0.0], [1.0]], ["a", "a"])]
+    >>> round(h_score(batches), 12)
+    0.166666666667
+    """
+    if isinstance(labels, Joint):
+        return _of_table(features, labels).score()
+    if labels is None:
+        return _of_batches(features, extractor).score()
+    if extractor is not None:
+        raise ValueError("an extractor works on batches (inputs, labels): give an iterable of them, and no labels")
+    X, classes, codes = _samples(features, labels)
+    if len(X) == 0:
+        raise ValueError("there are no samples: the H-score needs at least one")
+    tried = _in_single_precision(X, classes, codes)
+    return tried if tried is not None else HScore()._absorb(X, classes, codes).score()
+
+
+def h_score_pair(f: Any, g: Any, joint: Joint | None = None) -> float:
+    r"""Two-sided H-score of features of X paired with features of Y (D9).
+
+    .. math:: H(s, v) = E[\tilde s(X)^{\mathsf T} \tilde v(Y)] - \tfrac12 \operatorname{tr}(\Lambda_s \Lambda_v)
+
+    It is :math:`\tfrac12 \lVert \tilde B \rVert^2 - \tfrac12 \lVert \tilde B - \Xi^Y \Xi^{X\mathsf T} \rVert^2`: what
+    the k pairs explain of the divergence transition matrix. Its maximum over v is the one-sided :func:`h_score` of s.
+
+    Parameters
+    ----------
+    f, g : array_like or torch.Tensor, shape (n, k) or (n,)
+        Row i holds s at :math:`x_i` and v at :math:`y_i`.
+    joint : Joint, optional
+        Then f has shape (\|𝒳\|, k), g has shape (\|𝒴\|, k), and the expectations are those of the joint distribution.
+
+    Raises
+    ------
+    ValueError
+        For features that are not numbers in one or two axes, are not finite, or do not match in shape; if one is an
+        array and the other a tensor; if there is no sample.
+
+    Examples
+    --------
+    >>> from ufs import modes
+    >>> joint = Joint([[0.45, 0.05], [0.05, 0.45]])
+    >>> m = modes(joint)
+    >>> round(h_score_pair(m.f, m.sigma * m.g, joint), 12)
+    0.32
+    """
+    F, G = _matrix(f, "f"), _matrix(g, "g")
+    library = _library(F)
+    if _library(G) != library:
+        raise ValueError("f and g must be arrays both, or tensors on one device both")
+    expected = (len(F), len(F)) if joint is None else joint.P.shape
+    if F.shape[1] != G.shape[1] or (len(F), len(G)) != expected or len(F) == 0:
+        raise ValueError(
+            f"f has shape {tuple(F.shape)} and g {tuple(G.shape)}: they need a column for each of the k pairs, and "
+            + ("rows that are paired samples" if joint is None else f"{expected[0]} and {expected[1]} rows")
+        )
+    for values, name in ((F, "f"), (G, "g")):
+        if not library.finite(values):
+            raise _refusal(values, 0, name)
+    F, G = library.double(F), library.double(G)
+    p, q = (1 / len(F),) * 2 if joint is None else (library.array(w)[:, None] for w in (joint.px, joint.py))
+    F, G = F - (p * F).sum(0), G - (q * G).sum(0)
+    paired = p * (F * G).sum() if joint is None else (F * library.array(joint.P @ library.host(G))).sum()
+    return float(paired - ((F.T @ (p * F)) * (G.T @ (q * G))).sum() / 2)
+
+
+class HScore:
+    """Statistics from which the H-score follows, gathered in one pass, batch by batch and machine by machine (D9, R14).
+
+    They are the number of samples and the sum of the features in each class, and the matrix of second moments, all
+    about a shift that the first batch fixes: (g + k) k numbers, however many samples there are, summed in float64.
+    The order of batches, and how they are split among parts that are merged, changes nothing but the last digits.
+
+    Attributes
+    ----------
+    classes : tuple
+        The classes seen so far, in order of appearance.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> labels = rng.integers(3, size=300)
+    >>> features = rng.standard_normal((300, 2)) + labels[:, None]
+    >>> one, other = HScore(), HScore()
+    >>> one.update(features[:100], labels[:100]).n
+    100
+    >>> whole = one.merge(other.update(features[100:], labels[100:]))
+    >>> round(whole.score(), 10) == round(h_score(features, labels), 10)
+    True
+    >>> whole.rank, sorted(whole.classes), round(whole.null_level, 4)
+    (2, [0, 1, 2], 0.0067)
+    """
+
+    def __init__(self) -> None:
+        self._rows: dict[Hashable, int] = {}
+        self._library: _Numpy | _Torch = _Numpy()
+        self._counts: Any = None
+        self._sums: Any = None
+        self._shift: Any = None
+        self._gram: Any = None
+        self._solved: _Solution | None = None
+
+    def __repr__(self) -> str:
+        return f"HScore(n={self.n}, features={self.width}, classes={len(self.classes)})"
+
+    @property
+    def n(self) -> int:
+        """Number of samples seen."""
+        return 0 if self._counts is None else round(float(self._counts.sum()))
+
+    @property
+    def width(self) -> int:
+        """Number k of features; 0 before the first batch."""
+        return 0 if self._shift is None else len(self._shift)
+
+    @property
+    def classes(self) -> tuple[Any, ...]:
+        return tuple(self._rows)
+
+    @property
+    def counts(self) -> NDArray[np.int64]:
+        """Number of samples in each of the classes."""
+        return np.array([] if self._counts is None else self._counts.tolist(), dtype=float).round().astype(np.int64)
+
+    def update(self, features: Any, labels: Any) -> HScore:
+        """Take in a batch.
+
+        Parameters
+        ----------
+        features : array_like or torch.Tensor, shape (n, k) or (n,)
+            An empty batch changes nothing.
+        labels : sequence or torch.Tensor, shape (n,)
+            As for :func:`h_score`.
+
+        Returns
+        -------
+        HScore
+            Itself.
+
+        Raises
+        ------
+        ValueError
+            As :func:`h_score` does, and for another number of features than before. The statistics then are as if the
+            batch had not been there.
+        """
+        X, classes, codes = _samples(features, labels)
+        if len(X) == 0:
+            return self
+        self._fits(X.shape[1])
+        # a batch of one block is refused before it changes anything; of several, not all may be good
+        in_place = len(X) <= _block(X.shape[1], np.float64)
+        return self._absorb(X, classes, codes) if in_place else self.merge(HScore()._absorb(X, classes, codes))
+
+    def merge(self, other: HScore) -> HScore:
+        """Take in the statistics of other samples, which stay as they are.
+
+        Parameters
+        ----------
+        other : HScore
+            Its classes may be others, its shift may be another.
+
+        Returns
+        -------
+        HScore
+            Itself.
+
+        Raises
+        ------
+        ValueError
+            If the other has another number of features.
+        """
+        if other._shift is None:
+            return self
+        self._fits(other.width)
+        if self._shift is None:
+            self._library, self._rows = other._library, dict(other._rows)
+            arrays = (other._counts, other._sums, other._shift, other._gram)
+            self._counts, self._sums, self._shift, self._gram = (each + 0 for each in arrays)
+            return self
+        put = self._library.array
+        counts, sums, shift, gram = map(put, (other._counts, other._sums, other._shift, other._gram))
+        rows = self._index(other.classes, other.width)
+        # squares about a shift that few samples agreed on would lose digits
+        target = self._shift if bool(self._counts.sum() >= counts.sum()) else shift
+        self._sums, self._gram = _about(target, self._counts, self._sums, self._shift, self._gram)
+        sums, gram = _about(target, counts, sums, shift, gram)
+        self._shift, self._gram = target, self._gram + gram
+        self._counts[rows] += counts
+        self._sums[rows] += sums
+        self._solved = None
+        return self
+
+    def score(self) -> float:
+        """One-sided H-score of all samples seen, in nats (D9).
+
+        Raises
+        ------
+        ValueError
+            If there is no sample, or a feature is so large that its square exceeds the range of float64.
+        """
+        return 0.5 * float(self._solution().squares.sum())
+
+    @property
+    def correlations(self) -> NDArray[np.float64]:
+        """Canonical correlations of features and classes, descending, shape (min(rank, classes - 1),)."""
+        return np.sqrt(self._solution().squares)
+
+    @property
+    def rank(self) -> int:
+        """Number of linearly independent features that vary, as far as float64 tells."""
+        return self._solution().rank
+
+    @property
+    def effective_dimension(self) -> float:
+        r"""Participation ratio :math:`(\operatorname{tr} R)^2 / \lVert R \rVert_F^2` of the correlation matrix R.
+
+        k for k uncorrelated features, 1 for k copies of one; 0 where no feature varies.
+        """
+        R = _equilibrated(self)[0]
+        return len(R) ** 2 / (len(R) + 2 * self._library.squares_below_diagonal(R)) if len(R) else 0.0
+
+    @property
+    def null_level(self) -> float:
+        r"""Mean H-score after a random permutation of the labels, :math:`r (g - 1) / (2 (n - 1))`, exactly (R14).
+
+        r is the rank, g the number of classes.
+
+        Raises
+        ------
+        ValueError
+            If there are fewer than two samples.
+        """
+        if self.n < 2:
+            raise ValueError(f"there are {self.n} samples: a permutation needs two at least")
+        return self.rank * (len(self.classes) - 1) / (2 * (self.n - 1))
+
+    def corrected(self, parameters: float | None = None) -> float:
+        r"""H-score less what is due to chance or to fitting (R14); it may be negative.
+
+        Parameters
+        ----------
+        parameters : float, optional
+            Without it, H less its mean under permutation of the labels, :attr:`null_level`. Given a number p of fitted
+            parameters, the paper's :math:`H_{\mathrm{AIC}} = H - p/n`. For a softmax layer alone p = k(g - 1), and
+            p/n is twice the null level: the bias on the samples seen, and as much again for new ones.
+
+        Raises
+        ------
+        ValueError
+            As :meth:`score` and :attr:`null_level` do, and for a number of parameters that is negative or not finite.
+
+        Examples
+        --------
+        >>> statistics = HScore().update([[0.0], [1.0], [0.0], [1.0]], [0, 1, 0, 0])
+        >>> round(statistics.score(), 6), round(statistics.corrected(), 6), round(statistics.corrected(1), 6)
+        (0.166667, 0.0, -0.083333)
+        """
+        if parameters is None:
+            return self.score() - self.null_level
+        if not 0 <= parameters < np.inf:
+            raise ValueError(f"parameters = {parameters}: it is a number of parameters, at least 0")
+        return self.score() - parameters / self.n
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write the statistics to a file in numpy's .npz format, without pickle.
+
+        Parameters
+        ----------
+        path : path-like
+            Used as it is; an existing file is replaced.
+
+        Raises
+        ------
+        ValueError
+            If there is no sample, or the classes are neither all integers nor all strings nor all booleans.
+        """
+        self._solution_ready()
+        classes = np.array(self.classes) if len({type(c) for c in self.classes}) == 1 else np.array(None)
+        if classes.dtype.kind not in "biuU" or classes.tolist() != list(self.classes):
+            raise ValueError(
+                f"classes such as {next(iter(self.classes))!r} cannot be saved without pickle: use labels that are all "
+                "integers or all strings"
+            )
+        host = self._library.host
+        with open(path, "wb") as file:
+            np.savez(
+                file,
+                format=np.array(FORMAT),
+                classes=classes,
+                counts=host(self._counts),
+                sums=host(self._sums),
+                shift=host(self._shift),
+                gram=host(self._gram),
+            )
+
+    @classmethod
+    def load(cls, path: str | PathLike[str]) -> HScore:
+        """Read statistics that :meth:`save` has written. Nothing in the file is executed.
+
+        Raises
+        ------
+        ValueError
+            If the file holds something else.
+        """
+        with open(path, "rb") as file:
+            if not is_zipfile(file):
+                raise ValueError(f"{path} is no .npz file: HScore.save writes one")
+            file.seek(0)
+            with np.load(file, allow_pickle=False) as arrays:
+                found = dict(arrays)
+        if found.get("format", np.array(None)).tolist() != FORMAT:
+            raise ValueError(f"{path} holds no statistics of the H-score: HScore.save writes them")
+        self = cls()
+        self._rows = {label: row for row, label in enumerate(found["classes"].tolist())}
+        self._counts, self._sums, self._shift = (np.asarray(found[key], float) for key in ("counts", "sums", "shift"))
+        self._gram = np.asfortranarray(found["gram"], float)
+        g, k = len(self._rows), self._shift.size
+        if (self._counts.shape, self._sums.shape, self._gram.shape) != ((g,), (g, k), (k, k)):
+            raise ValueError(f"{path} is damaged: its arrays do not fit together")
+        return self
+
+    def _fits(self, width: int) -> None:
+        if self._shift is not None and width != self.width:
+            raise ValueError(f"a sample has {width} features here and {self.width} before: they must be the same ones")
+
+    def _index(self, classes: Iterable[Hashable], width: int) -> Any:
+        """Rows of the classes in the arrays, which grow by those not seen before."""
+        rows = [self._rows.setdefault(label, len(self._rows)) for label in classes]
+        if self._counts is None:
+            self._counts, self._sums = self._library.zeros(0), self._library.zeros(0, width)
+        new = len(self._rows) - len(self._counts)
+        if new:
+            grown = self._library.zeros(new), self._library.zeros(new, width)
+            self._counts, self._sums = (
+                self._library.stacked(old, zeros) for old, zeros in zip((self._counts, self._sums), grown, strict=True)
+            )
+        return self._library.indices(rows)
+
+    def _absorb(self, X: Any, classes: list[Hashable], codes: Any, dtype: Any = np.float64) -> HScore:
+        """Add samples, as blocks of rows: class sums by a sparse product, second moments by a rank-k update."""
+        if self._library != _library(X):
+            self._move(_library(X))
+        library = self._library
+        codes = library.indices(codes)
+        shift = self._shift if self._shift is not None else library.shift(X, dtype)
+        gram = self._gram if self._gram is not None else library.zeros(X.shape[1], X.shape[1])
+        total = library.zeros(len(classes), X.shape[1])
+        for start, x in library.blocks(X, shift, _block(X.shape[1], dtype), dtype):
+            sums = library.class_sums(codes[start : start + len(x)], x, len(classes))
+            if not library.finite(sums):
+                raise _refusal(X[start : start + len(x)], start, "features")
+            total += sums
+            gram = library.add_gram(gram, x)
+        self._shift, self._gram, self._solved = shift, gram, None
+        rows = self._index(classes, X.shape[1])
+        self._counts[rows] += library.count(codes, len(classes))
+        self._sums[rows] += total
+        return self
+
+    def _move(self, library: _Numpy | _Torch) -> None:
+        """The statistics, not the features, to another library or device."""
+        if self._shift is not None:
+            arrays = (self._counts, self._sums, self._shift, self._gram)
+            self._counts, self._sums, self._shift, self._gram = (library.array(self._library.host(a)) for a in arrays)
+        self._library = library
+
+    def _solution_ready(self) -> None:
+        if self._shift is None:
+            raise ValueError("there are no samples: the H-score needs at least one")
+
+    def _solution(self) -> _Solution:
+        self._solution_ready()
+        if self._solved is None:
+            self._solved = _solve(self)
+        return self._solved
+
+
+# ---- from the statistics to the score --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Solution:
+    squares: NDArray[np.float64]  # squared canonical correlations, descending
+    rank: int
+    weights: Any  # R⁻¹ C, shape (varying features, classes)
+    inflation: Any  # second moment about the shift over variance, for each varying feature
+
+
+def _about(target: Any, counts: Any, sums: Any, shift: Any, gram: Any) -> tuple[Any, Any]:
+    """Sums and second moments about another shift."""
+    step = shift - target
+    if not bool((step != 0).any()):
+        return sums, gram
+    half = sums.sum(0) + counts.sum() / 2 * step
+    cross = half[:, None] * step
+    return sums + counts[:, None] * step, gram + cross + cross.T
+
+
+def _equilibrated(h: HScore) -> tuple[Any, Any, Any]:
+    """Correlation matrix R of the features that vary, class means C scaled so that C Cᵀ is R's part between classes."""
+    h._solution_ready()
+    library, counts, sums, gram = h._library, h._counts, h._sums, h._gram
+    n = counts.sum()
+    mean, moment = sums.sum(0) / n, gram.diagonal() / n
+    if not library.finite(moment):
+        column = library.host(moment).argmax()
+        raise ValueError(f"the squares of feature {column} exceed the range of float64: divide it by a large number")
+    variance = moment - mean * mean
+    varies = variance > CONSTANT * moment
+    if not bool(varies.all()):
+        gram, sums, mean, moment, variance = (
+            gram[varies][:, varies],
+            sums[:, varies],
+            *(each[varies] for each in (mean, moment, variance)),
+        )
+    scale = 1 / (n * variance) ** 0.5
+    R = gram * scale[:, None]
+    R *= scale
+    centre = n**0.5 * mean * scale
+    R -= (centre[:, None] * centre).T  # symmetric; transposed, it lies in memory as R does
+    C = ((sums - counts[:, None] * mean) * scale / (counts**0.5)[:, None]).T
+    return R, C, moment / variance
+
+
+def _solve(h: HScore) -> _Solution:
+    """Squared canonical correlations, from a root of R⁺ applied to C."""
+    library = h._library
+    R, C, inflation = _equilibrated(h)
+    k, g = C.shape
+    if k == 0:
+        return _Solution(np.zeros(0), 0, C, inflation)
+    tolerance = (100 + 10 * k) * np.finfo(float).eps
+    found = _by_cholesky(library, R, C, tolerance) or _by_eigenvalues(library, _equilibrated(h)[0], C, tolerance)
+    rank, M, weights = found
+    count = min(rank, g - 1)
+    between = np.maximum(library.eigenvalues(M.T @ M if g < rank else M @ M.T)[::-1][:count], 0)
+    within = np.maximum(1 - between, 0)  # total variance is 1; rounding must not make a part of it negative
+    return _Solution(between / (between + within), rank, weights, inflation)
+
+
+def _by_cholesky(library: _Numpy | _Torch, R: Any, C: Any, tolerance: float) -> tuple[int, Any, Any] | None:
+    """Rank of R, L⁻¹ C and R⁻¹ C, or None where R is singular to rounding. R is used up."""
+    k, g = C.shape
+    L = library.cholesky(R)
+    if L is None:
+        return None
+    probes = library.array(np.random.default_rng(0).standard_normal((k, PROBES)))
+    M = library.solve(L, library.beside(C, probes), overwrite=True)
+    weights = library.solve(L, M, transposed=True)
+    near_singular = float((weights[:, g:] ** 2).sum()) > 1 / tolerance**2
+    return None if near_singular else (k, M[:, :g], weights[:, :g])
+
+
+def _by_eigenvalues(library: _Numpy | _Torch, R: Any, C: Any, tolerance: float) -> tuple[int, Any, Any]:
+    values, vectors = library.eigenpairs(R)
+    kept = values > tolerance
+    root = vectors[:, kept] / values[kept] ** 0.5
+    M = root.T @ C
+    return len(M), M, root @ M
+
+
+def _in_single_precision(X: Any, classes: list[Hashable], codes: Any) -> float | None:
+    """The score with products in single precision, or None where that is not worth it or not exact enough."""
+    small = X.shape[0] * X.shape[1] ** 2 < SINGLE_FROM
+    if small or not isinstance(X, np.ndarray) or X.dtype != np.float32:
+        return None
+    try:
+        statistics = HScore()._absorb(X, classes, codes, np.float32)
+        solution = statistics._solution()
+    except ValueError:  # sums or squares beyond single precision; what is not finite is found again, in double
+        return None
+    score = statistics.score()
+    # independent errors E of size u in R move H by tr(E W Wᵀ)/2; over few samples the errors of sums average out less
+    W = solution.weights * solution.inflation[:, None] ** 0.5
+    u = np.finfo(np.float32).eps / 4 * (1 + 256 / len(X) ** 0.5)
+    error = u * np.linalg.norm(W.T @ W if W.shape[1] < W.shape[0] else W @ W.T)
+    return score if solution.rank == X.shape[1] and error <= SINGLE_ERROR * score else None
+
+
+def _round_shift(library: Any, first: Any, others: Any) -> Any:
+    """Near the mean, in steps of about a tenth of the spread: exact for a constant column.
+
+    Features that take few values, as the zero of a rectifier, then have few digits after the shift as well, and their
+    sums are exact. Else each of them is rounded the same way, and the errors add up.
+    """
+    shift = first + others.mean(0)
+    spread = abs(first + others - shift).mean(0)
+    step = 2.0 ** library.floor(library.log2(spread / 8))
+    return library.where(spread > 0, library.round(shift / step) * step, first)
+
+
+# ---- input -----------------------------------------------------------------------------------------------------------
+
+
+def _of_batches(batches: Any, extractor: Callable[[Any], Any] | None) -> HScore:
+    if getattr(extractor, "training", False):
+        raise ValueError("the extractor is in training mode, where features are random: call its eval() first")
+    if not isinstance(batches, Iterable) or hasattr(batches, "dtype"):
+        raise ValueError("labels are missing: give h_score(features, labels), or an iterable of such pairs")
+    torch = sys.modules.get("torch")
+    result = HScore()
+    with torch.no_grad() if torch else nullcontext():
+        for number, batch in enumerate(batches):
+            if not isinstance(batch, tuple | list) or len(batch) != 2:
+                raise ValueError(f"batch {number} is no pair (features, labels): labels may be missing")
+            inputs, labels = batch
+            try:
+                result.update(inputs if extractor is None else extractor(inputs), labels)
+            except ValueError as error:
+                raise ValueError(f"batch {number}: {error}") from error
+    return result
+
+
+def _of_table(features: Any, joint: Joint) -> HScore:
+    X = _matrix(features, "features")
+    X = check.features(_Torch(X).host(X) if _is_tensor(X) else X, len(joint.px), "X")
+    result = HScore()
+    result._shift = joint.px @ X
+    X = X - result._shift
+    result._rows = {y: y for y in range(len(joint.py))}
+    result._counts, result._sums = joint.py, joint.P.T @ X
+    result._gram = np.asfortranarray((joint.px[:, None] * X).T @ X)
+    return result
+
+
+def _is_tensor(values: Any) -> bool:
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(values, torch.Tensor)
+
+
+def _library(values: Any) -> _Numpy | _Torch:
+    return _Torch(values.device) if _is_tensor(values) else _Numpy()
+
+
+def _block(width: int, dtype: Any) -> int:
+    """Rows that are worked on at a time: enough to make the products worth their k² sums."""
+    rows = max(CHUNK // width, min(2 * width, 4096), 1)
+    return rows if dtype == np.float64 else 2 * rows
+
+
+def _samples(features: Any, labels: Any) -> tuple[Any, list[Hashable], Any]:
+    """Features as a matrix, the classes that occur, and for each row the index of its class."""
+    X = _matrix(features, "features")
+    classes, codes = _classes(labels)
+    if len(codes) != len(X):
+        raise ValueError(f"there are {len(X)} samples and {len(codes)} labels: give one label for each sample")
+    return X, classes, codes
+
+
+def _matrix(features: Any, name: str) -> Any:
+    """Real numbers as an array or tensor of two axes; nothing is copied that is one already."""
+    if _is_tensor(features):
+        values = features.detach()
+        real = not values.is_complex()
+    else:
+        values = np.asarray(features)
+        real = values.dtype.kind in "fiub"
+    if not real or values.ndim not in (1, 2):
+        raise ValueError(
+            f"{name} has {values.ndim} axes of {values.dtype}: it needs real numbers, one row per sample and one "
+            "column per feature (average or flatten the axes of an image)"
+        )
+    if values.ndim == 2 and values.shape[1] == 0:
+        raise ValueError(f"{name} has shape {tuple(values.shape)}: it needs one feature at least")
+    return values.reshape(len(values), -1) if values.ndim == 1 else values
+
+
+REMEDY = "labels are integers, strings or other hashable values; bin a continuous variable first (numpy.digitize)"
+
+
+def _classes(labels: Any) -> tuple[list[Hashable], Any]:
+    """The classes that occur, as Python values, and for each sample the index of its class."""
+    axes = getattr(labels, "ndim", 1)
+    if axes != 1:
+        raise ValueError(f"labels have {axes} axes, not 1: give one class per sample (argmax(1) of one-hot rows)")
+    if _is_tensor(labels):
+        symbols, codes = labels.detach().unique(return_inverse=True)
+        return _plain(symbols.tolist()), codes
+    values = labels if isinstance(labels, list | tuple) else np.asarray(labels)
+    if len(values) == 0:
+        return [], np.zeros(0, np.intp)
+    if isinstance(values, np.ndarray) and values.dtype != object:
+        symbols, codes = _encode(values, "labels")
+        return _plain(symbols.tolist()), codes
+    index: dict[Any, int] = {}
+    try:
+        codes = np.array([index.setdefault(label, len(index)) for label in values], dtype=np.intp)
+    except TypeError as error:
+        raise ValueError(f"a label is not hashable ({error}): {REMEDY}") from error
+    return _plain(index), codes
+
+
+def _plain(symbols: Iterable[Any]) -> list[Hashable]:
+    """The classes as Python values, so that those of two batches compare equal."""
+    result = []
+    for symbol in symbols:
+        value = symbol.item() if isinstance(symbol, np.generic) else symbol
+        fractional = isinstance(value, float) and not value.is_integer()
+        if fractional or value is None or hasattr(value, "dtype"):
+            raise ValueError(f"{symbol!r} is no class: {REMEDY}")
+        result.append(int(value) if isinstance(value, float) else value)
+    return result
+
+
+def _refusal(block: Any, start: int, name: str) -> ValueError:
+    """What is wrong with a block of features whose sums are not finite: the first bad row and column."""
+    library = _library(block)
+    where = library.first_not_finite(block)
+    if where is None:
+        return ValueError(f"{name} from row {start} on are too large: their sums exceed the range; divide them")
+    row, column = where
+    return ValueError(
+        f"{name}[{start + row}, {column}] = {float(block[row, column])} is not finite: give a number in its place, "
+        "or leave the sample out"
+    )
+
+
+# ---- the two libraries: what is not written alike in both ------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Numpy:
+    """Arrays on the host. Of second moments and correlations only the lower triangle is meant."""
+
+    def zeros(self, *shape: int) -> Any:
+        return np.zeros(shape, order="F" if shape[0] == shape[-1] else "C")
+
+    def array(self, values: Any) -> Any:
+        return _Torch(values.device).host(values) if _is_tensor(values) else np.asarray(values, dtype=float)
+
+    def host(self, values: Any) -> Any:
+        return values
+
+    def double(self, values: Any) -> Any:
+        return values.astype(np.float64)
+
+    def indices(self, codes: Any) -> Any:
+        return codes.cpu().numpy() if _is_tensor(codes) else np.asarray(codes, dtype=np.intp)
+
+    def stacked(self, above: Any, below: Any) -> Any:
+        return np.concatenate([above, below])
+
+    def beside(self, left: Any, right: Any) -> Any:
+        both = np.empty((len(left), left.shape[1] + right.shape[1]), order="F")
+        both[:, : left.shape[1]], both[:, left.shape[1] :] = left, right
+        return both
+
+    def finite(self, values: Any) -> bool:
+        return bool(np.isfinite(values).all())
+
+    def first_not_finite(self, values: Any) -> tuple[int, ...] | None:
+        return next((tuple(map(int, where)) for where in np.argwhere(~np.isfinite(values))), None)
+
+    def shift(self, X: Any, dtype: Any) -> Any:
+        sample = X[:: max(1, len(X) // SAMPLE)].astype(np.float64)
+        with np.errstate(all="ignore"):  # what is not finite is refused with its place, soon
+            return _round_shift(np, sample[0], sample - sample[0]).astype(dtype).astype(np.float64)
+
+    def blocks(self, X: Any, shift: Any, rows: int, dtype: Any) -> Iterator[tuple[int, Any]]:
+        """The centred rows, always in the same memory."""
+        buffer = np.empty((min(rows, len(X)), X.shape[1]), dtype)
+        shift = shift.astype(dtype)
+        for start in range(0, len(X), rows):
+            block = X[start : start + rows]
+            with np.errstate(invalid="ignore", over="ignore"):
+                yield start, np.subtract(block, shift, out=buffer[: len(block)], dtype=dtype)
+
+    def count(self, codes: Any, classes: int) -> Any:
+        return np.bincount(codes, minlength=classes).astype(float)
+
+    def class_sums(self, codes: Any, x: Any, classes: int) -> Any:
+        one_hot = (np.ones(len(x), x.dtype), codes, np.arange(len(x) + 1))
+        return sp.csc_array(one_hot, shape=(classes, len(x))) @ x
+
+    def add_gram(self, gram: Any, x: Any) -> Any:
+        if x.dtype == np.float64:
+            return blas.dsyrk(1.0, x.T, beta=1.0, c=gram, overwrite_c=1, lower=1)
+        gram += blas.ssyrk(1.0, x.T, lower=1)
+        return gram
+
+    def cholesky(self, R: Any) -> Any:
+        L, failed = lapack.dpotrf(R, lower=1, clean=0, overwrite_a=1)
+        return None if failed else L
+
+    def solve(self, L: Any, right: Any, transposed: bool = False, overwrite: bool = False) -> Any:
+        return solve_triangular(L, right, lower=True, trans=int(transposed), overwrite_b=overwrite, check_finite=False)
+
+    def eigenpairs(self, R: Any) -> Any:
+        return eigh(R, lower=True, check_finite=False)
+
+    def eigenvalues(self, symmetric: Any) -> Any:
+        return np.linalg.eigvalsh(symmetric)
+
+    def squares_below_diagonal(self, R: Any) -> float:
+        return float((np.tril(R, -1) ** 2).sum())
+
+
+@dataclass(frozen=True)
+class _Torch:
+    """Tensors on one device. Always in double precision: single may mean ten bits on a GPU."""
+
+    device: Any
+
+    @property
+    def torch(self) -> Any:
+        return sys.modules["torch"]
+
+    def zeros(self, *shape: int) -> Any:
+        return self.torch.zeros(shape, dtype=self.torch.float64, device=self.device)
+
+    def array(self, values: Any) -> Any:
+        make = self.torch.as_tensor if _is_tensor(values) else self.torch.tensor  # an array may be read-only
+        return make(values, dtype=self.torch.float64, device=self.device)
+
+    def host(self, values: Any) -> Any:
+        return values.detach().cpu().numpy()
+
+    def double(self, values: Any) -> Any:
+        return values.to(self.torch.float64)
+
+    def indices(self, codes: Any) -> Any:
+        return self.torch.as_tensor(codes, dtype=self.torch.int64, device=self.device)
+
+    def stacked(self, above: Any, below: Any) -> Any:
+        return self.torch.cat([above, below])
+
+    def beside(self, left: Any, right: Any) -> Any:
+        return self.torch.cat([left, right], dim=1)
+
+    def finite(self, values: Any) -> bool:
+        return bool(values.isfinite().all())
+
+    def first_not_finite(self, values: Any) -> tuple[int, ...] | None:
+        found = (~values.isfinite()).nonzero()
+        return tuple(map(int, found[0])) if len(found) else None
+
+    def shift(self, X: Any, _: Any) -> Any:
+        sample = self.double(X[:: max(1, len(X) // SAMPLE)])
+        return self.zeros(X.shape[1]).copy_(_round_shift(self.torch, sample[0], sample - sample[0]))
+
+    def blocks(self, X: Any, shift: Any, rows: int, _: Any) -> Iterator[tuple[int, Any]]:
+        for start in range(0, len(X), rows):
+            yield start, self.double(X[start : start + rows]) - shift
+
+    def count(self, codes: Any, classes: int) -> Any:
+        return self.double(codes.bincount(minlength=classes))
+
+    def class_sums(self, codes: Any, x: Any, classes: int) -> Any:
+        sums = self.zeros(classes, x.shape[1])
+        sums.index_add_(0, codes, x)  # a result that is used again would have the type of a tensor's subclass
+        return sums
+
+    def add_gram(self, gram: Any, x: Any) -> Any:
+        gram.addmm_(x.T, x)  # returned itself, as above
+        return gram
+
+    def cholesky(self, R: Any) -> Any:
+        L, failed = self.torch.linalg.cholesky_ex(R)
+        return None if bool(failed) else L
+
+    def solve(self, L: Any, right: Any, transposed: bool = False, overwrite: bool = False) -> Any:
+        return self.torch.linalg.solve_triangular(L.T if transposed else L, right, upper=transposed)
+
+    def eigenpairs(self, R: Any) -> Any:
+        return self.torch.linalg.eigh(R)
+
+    def eigenvalues(self, symmetric: Any) -> Any:
+        return np.array(self.torch.linalg.eigvalsh(symmetric).tolist())
+
+    def squares_below_diagonal(self, R: Any) -> float:
+        return float((R.tril(-1) ** 2).sum())
