@@ -35,7 +35,8 @@ def h_score(features: Any, labels: Any = None, *, extractor: Callable[[Any], Any
     .. math:: H(s) = \tfrac12\, E\bigl[\,\lVert (\Lambda_s^{+})^{1/2}\, E[\tilde s(X) \mid Y] \rVert^2 \bigr]
 
     where :math:`\tilde s` is the centred feature and :math:`\Lambda_s` its covariance. It does not change when s is
-    replaced by an invertible affine map of s, and :math:`0 \le H \le \tfrac12 \min(\text{rank}, \text{classes} - 1)`.
+    replaced by an invertible affine map of s, and :math:`0 \le H \le \tfrac12 \min(\text{rank}, \text{classes} - 1)`
+    (R13). The averaged error exponent of s for questions about Y is proportional to it (R13′).
 
     Parameters
     ----------

@@ -118,8 +118,8 @@ def log_loss(s: ArrayLike, v: ArrayLike, b: ArrayLike, joint: Joint) -> float:
 
     Notes
     -----
-    The divergence is summed as in :func:`ufs.kl_divergence`, without negative terms: a loss of 1e-12 has nearly all
-    the digits which the entries of P allow. It is finite even where Q underflows.
+    The divergence is summed as in :func:`ufs.local.kl_divergence`, without negative terms: a loss of 1e-12 has nearly
+    all the digits which the entries of P allow. It is finite even where Q underflows.
 
     Examples
     --------
