@@ -398,6 +398,40 @@ def test_weak_dependence_is_trained_as_well_as_strong(eps: float) -> None:
     assert training.loss == pytest.approx((modes.sigma[1:] ** 2).sum() / 2, rel=2 * eps)
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_a_loose_tolerance_still_settles(seed: int) -> None:
+    """At weak dependence the gradient is small long before the feature has turned."""
+    joint = x1_table(seed, 1e-3)
+    s = []
+    for tolerance in (1e-4, 1e-10):
+        network = nn.mlp((8, 1, 6), ["identity"], seed=0)
+        nn.fit_exact(network, joint, tolerance=tolerance)
+        s.append(nn.read(network, np.eye(8)).s)
+    assert ufs.feature_angles(*s, joint.px)[0] < 1e-5
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_bent_path_of_equal_loss_is_no_direction_to_follow(seed: int) -> None:
+    assert nn.fit_exact(nn.mlp((8, 1, 6), ["sigmoid"], seed=seed), x1_table(seed, 0.1)).gradient < 1e-14
+
+
+def test_a_soft_valley_with_stiff_walls_is_followed() -> None:
+    """The rotation of weakly dependent features, held at a small radius."""
+    joint = x2_table(0, 0.002)
+    assert nn.fit_exact(x2_network(0), joint, penalty=nn.whitening_penalty(joint, 0.02)).newton_step < 1e-6
+
+
+def test_more_features_than_modes_are_no_cause_for_alarm() -> None:
+    """Where σ_2 = 0 the second feature is free: flat directions, and weights that stay."""
+    px, py = np.array([0.2, 0.3, 0.5]), np.array([0.3, 0.3, 0.4])
+    f, g = np.array([1.0, 1.0, -1.0]), np.array([1.0, -1.0, 0.0])
+    joint = Joint(np.outer(px, py) * (1 + 0.3 * np.outer(f, g)))
+    for activation in ("identity", "sigmoid"):
+        assert nn.fit_exact(nn.mlp((3, 2, 3), [activation], seed=0), joint).loss < 1e-15
+    independent = Joint(np.outer(px, py))
+    assert nn.fit_exact(nn.mlp((3, 2, 3), ["sigmoid"], seed=0), independent).loss < 1e-15
+
+
 def test_enough_features_reproduce_the_distribution() -> None:
     joint = x1_table(3)
     for k in (5, 7):
@@ -483,13 +517,20 @@ def test_separable_data_have_no_minimum(activation: str) -> None:
     assert flat(network) @ flat(network) == pytest.approx(training.weight_norm**2)
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_flat_directions_beyond_the_symmetries_are_found(seed: int) -> None:
+    """No hidden layer: one weight runs off, and both its slope and its curvature end in rounding."""
+    with pytest.raises(nn.NotConverged, match="still growing, small as the gradient is"):
+        nn.fit_exact(nn.mlp((2, 2), [], seed=seed), Joint([[0.5, 0.0], [0.1, 0.4]]))
+
+
 def test_a_zero_in_the_table_is_not_reached_by_enough_features() -> None:
     P = x1_table(0).P.copy()
     P[0, 1] = 0
     joint = Joint.from_counts(P)
     assert nn.fit_exact(nn.mlp((8, 1, 6), ["identity"], seed=0), joint).gradient < 1e-10
     with pytest.raises(nn.NotConverged, match="still growing"):
-        nn.fit_exact(nn.mlp((8, 5, 6), ["identity"], seed=0), joint)
+        nn.fit_exact(nn.mlp((8, 5, 6), ["identity"], seed=0), joint, max_steps=300)
 
 
 def test_too_few_steps_are_told() -> None:

@@ -137,6 +137,23 @@ def test_the_optimum_leaves_the_modes_beyond_k(k: int) -> None:
     assert ufs.local_log_loss(*layer, joint) == pytest.approx(0.5 * np.sum(sigma[k:] ** 2), abs=1e-16)
 
 
+@pytest.mark.parametrize("eps", [0.01, 0.1, 0.5])
+def test_a_layer_that_beats_the_constant_is_near_the_marginal(eps: float) -> None:
+    """From large weights, along the way to the optimum: from the loss of the constant on, the bound of R8′ holds."""
+    joint, rng = weak(eps), random()
+    s, v, b = ufs.optimal_softmax(joint, 2)
+    chi = np.sqrt(np.sum(ufs.dtm(joint) ** 2))
+    bound = (1 + np.sqrt(2)) / 2 * chi / np.sqrt(joint.px)[:, None]
+    beaten = 0
+    for far in np.geomspace(10, 1e-3, 40):
+        noise = (far * eps * rng.standard_normal(each.shape) for each in (v, b))
+        layer = s, *(each + extra for each, extra in zip((v, b), noise, strict=True))
+        if ufs.log_loss(*layer, joint) <= joint.mutual_information():
+            beaten += 1
+            assert np.all(np.abs(ufs.posterior(*layer) - joint.py) <= bound)
+    assert 5 < beaten < 40
+
+
 def test_the_optimum_is_a_fixed_point_of_both_projections() -> None:
     joint = weak(0.5)
     s, v, b = ufs.optimal_softmax(joint, 2)

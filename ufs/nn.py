@@ -49,11 +49,11 @@ ACTIVATIONS: dict[str, type[torch.nn.Module]] = {
 
 FLAT = 1e-13  # a curvature that may be rounding, relative to the largest
 BENT = 10  # curvature that a straight step sees along a bent flat path, relative to the norm of the gradient
+SAME = 1e-9  # of a direction's effect on the probabilities, relative to the largest: that of a symmetry is rounding
 ROUNDING = 1e-16  # of a component of the gradient, relative to 1 + the norm of the weights
 SETTLED = 1e-6  # a Newton step is the last one if it is shorter than this, relative to 1 + the norm of the weights
 POLISH = 50  # Newton steps at most from the first small gradient to a settled one
-MOVED = 1e-3  # of the last step, relative to 1 + the norm of the weights, in directions that then turned flat
-GROWN = 10  # norm of the weights in the flat directions, over 1 + what it was at the start
+GROWN = 2  # norm of the weights in the flat directions, relative to 1 + the norm of all weights at the start
 
 
 # ---- networks --------------------------------------------------------------------------------------------------------
@@ -594,12 +594,12 @@ def fit_exact(
     ------
     NotConverged
         With the ``training`` so far, and the network as it then is: if the gradient is not below the tolerance after
-        all steps; and if it is, but the weights are still growing. A minimum is told by a Newton step shorter than
-        1e-6 of the weights, within fifty steps of the first small gradient. Where the loss falls towards an infimum at
-        infinity (a table with zeros, saturated units) the curvature vanishes together with the gradient: the steps
-        stay long until both are rounding. So it is no minimum either if the last step went, to more than 1e-3 of the
-        weights, in directions that turned flat after it, or if the weights in flat directions are ten times those of
-        the start (plus 1).
+        all steps; and if it is, but Newton steps do not settle or the weights are still growing. A minimum is told by a
+        Newton step shorter than 1e-6 of the weights, within fifty steps of the first small gradient. Where the loss
+        falls towards an infimum at infinity (a table with zeros, saturated units) the curvature vanishes together with
+        the gradient: the steps stay long until both are rounding. So it is no minimum either if the loss is flat, to
+        rounding, in more directions than the network's own symmetries, and the weights in the flat directions have a
+        norm above twice 1 + that of all weights at the start.
     ValueError
         For a network that is not in float64, has no trained parameter, or returns logits of another shape; inputs
         without one row for each x; a tolerance or max_steps that is not positive.
@@ -789,6 +789,12 @@ class _Objective(torch.nn.Module):
         result: Array = jacrev(grad(total))(torch.tensor(theta)).numpy()
         return result
 
+    def symmetries(self, theta: Array) -> int:
+        """How many directions change no probability, wherever the weights are: counted at a random place nearby."""
+        place = torch.tensor(theta + 0.3 * np.random.default_rng(0).standard_normal(len(theta)))
+        slopes: torch.Tensor = jacrev(lambda point: self.at(point)[2].flatten())(place)
+        return len(theta) - int(torch.linalg.matrix_rank(slopes, rtol=SAME))
+
     def weights(self) -> Array:
         return torch.cat([p.detach().flatten() for p in self.trained.values()]).numpy().copy()
 
@@ -844,14 +850,14 @@ class _Run:
 
 def _newton(run: _Run, tolerance: float, max_steps: int) -> bool:
     """Newton steps in a trust region until they settle; whether they did."""
-    radius, polish, last = 0.5 * (1 + run.norms[-1]), 0, np.zeros_like(run.theta)
+    radius, polish = 0.5 * (1 + run.norms[-1]), 0
     while True:
         curvature, axes = np.linalg.eigh(run.objective.hessian(run.theta))
         slope, scale = axes.T @ run.gradient, 1 + run.norms[-1]
         bend = _bend(slope, curvature, scale)
         run.newton_step = float(np.linalg.norm(slope / bend)) / scale
         if run.gradients[-1] <= tolerance and run.newton_step <= SETTLED:
-            if _saturated(run, axes[:, np.isinf(bend)], last):
+            if _saturated(run, axes[:, np.isinf(bend)]):
                 return False
             if not _escape(run, float(curvature[0]), axes[:, 0]):
                 _try(run, run.theta - axes @ (slope / bend), 0.0, tolerance)
@@ -860,32 +866,25 @@ def _newton(run: _Run, tolerance: float, max_steps: int) -> bool:
         polish += run.gradients[-1] <= tolerance
         if polish > POLISH or run.steps >= max_steps:
             return False
-        before, gain = run.theta, None
+        gain = None
         while gain is None:
             step = _within(radius, slope, bend)
             length = float(np.linalg.norm(step))
             predicted = -float(step @ (slope + curvature * step / 2))
             gain = _try(run, run.theta + axes @ step, predicted, tolerance)
-            if gain is None:  # a soft valley may bend: fall back into it across its stiff walls
-                _, gradient = run.objective.value_and_gradient(run.theta + axes @ step)
-                gain = _try(run, run.theta + axes @ (step - axes.T @ gradient / bend), predicted, tolerance)
             if gain is None:
                 radius = length / 4
                 if radius < 1e-12 * scale:
                     return False
             elif gain > 0.75 and length > 0.9 * radius:
                 radius = min(2 * radius, scale)
-        last = run.theta - before
 
 
-def _saturated(run: _Run, flat: Array, last: Array) -> bool:
-    """Whether flat directions have turned flat only as the weights grew along them.
-
-    The network's own symmetries were flat all along: no step goes there, and no weights grow.
-    """
-    moved = float(np.linalg.norm(flat.T @ last)) / (1 + run.norms[-1])
-    grown = float(np.linalg.norm(flat.T @ run.theta)) / (1 + float(np.linalg.norm(flat.T @ run.start)))
-    return moved > MOVED or grown > GROWN
+def _saturated(run: _Run, flat: Array) -> bool:
+    """Whether there are more flat directions than the network's own, and the weights have grown along them."""
+    if flat.shape[1] <= run.objective.symmetries(run.start):
+        return False
+    return float(np.linalg.norm(flat.T @ run.theta)) > GROWN * (1 + run.norms[0])
 
 
 def _bend(slope: Array, curvature: Array, scale: float) -> Array:
@@ -953,10 +952,15 @@ def _complaint(training: Training, tolerance: float, max_steps: int) -> str:
     growing = training.weight_growth > 0.01 or training.weight_norm > GROWN * (1 + training.weight_norms[0])
     weights = f"the weights are {'still growing' if growing else 'not growing'}"
     if training.gradient <= tolerance:
-        return (
-            f"{weights}, small as the gradient is ({training.gradient:.2g}): {norms}, and Newton steps do not settle. "
+        remedy = (
             "The loss has no minimum here, only an infimum at infinity: start from another seed, add a penalty that "
             "bounds the weights, or freeze a layer"
+            if growing
+            else "The minimum is degenerate: take fewer features"
+        )
+        return (
+            f"{weights}, small as the gradient is ({training.gradient:.2g}): {norms}, and Newton steps do not settle. "
+            f"{remedy}"
         )
     why = "all steps are used" if training.steps >= max_steps else "no step lowers the loss any more"
     return (

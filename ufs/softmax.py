@@ -66,6 +66,9 @@ _ACTIVATIONS = {
 def posterior(s: ArrayLike, v: ArrayLike, b: ArrayLike) -> Array:
     r"""What a softmax layer says: :math:`Q(y|x) \propto \exp(v(y) \cdot s(x) + b(y))`.
 
+    Where X and Y are ε-dependent and the log-loss is no worse than that of a constant, it is
+    :math:`P_Y(y) + O(\epsilon)` (R8′).
+
     Parameters
     ----------
     s : array_like, shape (\|𝒳\|, k) or (\|𝒳\|,)
@@ -95,7 +98,7 @@ def posterior(s: ArrayLike, v: ArrayLike, b: ArrayLike) -> Array:
 
 
 def log_loss(s: ArrayLike, v: ArrayLike, b: ArrayLike, joint: Joint) -> float:
-    r"""Log-loss :math:`D(P_{XY} \Vert P_X Q)` of a softmax layer, in nats, exactly.
+    r"""Log-loss :math:`D(P_{XY} \Vert P_X Q)` of a softmax layer, in nats, exactly (R8).
 
     The expected cross-entropy :math:`-E[\log Q(Y|X)]` is larger by the conditional entropy :math:`H(Y|X)`, which no
     network can do anything about.

@@ -25,7 +25,12 @@ def load(path: Path = DATA) -> dict[str, Any]:
 def resolve(function: str) -> Any:
     """The object behind a public dotted name. ``ufs.dtm`` is a function and a module; the name means the function."""
     package, *names = function.split(".")
-    return reduce(getattr, names, importlib.import_module(package))
+    return reduce(member, names, importlib.import_module(package))
+
+
+def member(owner: Any, name: str) -> Any:
+    """An attribute of a module or class, or a submodule that nobody has imported yet."""
+    return getattr(owner, name) if hasattr(owner, name) else importlib.import_module(f"{owner.__name__}.{name}")
 
 
 def function_link(function: str) -> str:

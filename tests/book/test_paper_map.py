@@ -2,7 +2,6 @@
 
 import ast
 import importlib
-from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -75,8 +74,8 @@ class TestDone:
     def test_functions_exist_and_say_what_they_implement(self, row: dict[str, Any]) -> None:
         assert row["functions"]
         for name in row["functions"]:
-            package, *path = name.split(".")
-            function = reduce(getattr, path, importlib.import_module(package))
+            module, _, attribute = name.rpartition(".")
+            function = getattr(importlib.import_module(module), attribute)
             assert callable(function), name
             assert row["label"] in (function.__doc__ or ""), f"the docstring of {name} does not name {row['label']}"
 
