@@ -135,7 +135,7 @@ ufsFigures.register("approximation", (root, /** @type {{eps: number[], x: Side, 
   const slider = html("input", { type: "range", min: 0, max: last, step: 1, "aria-label": "Strength of the dependence",
     style: "accent-color: var(--ufs-x-side); align-self: center; flex: 1 1 8rem; min-width: 6rem" });
   const panels = { x: html("div", { class: "ufs-plane ufs-x" }), y: html("div", { class: "ufs-plane ufs-y" }) };
-  const below = html("div", { class: "ufs-plane", style: "grid-column: 1 / -1" });
+  const below = html("div", { class: "ufs-plane", style: "grid-column: 1 / -1; --ufs-side: var(--ufs-x-side)" });
   const names = ["eps", "x", "y"];
   const outputs = Object.fromEntries(names.map((name) => [name, output(`out-${name}`)]));
   const aloud = announcer();

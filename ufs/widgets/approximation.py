@@ -120,7 +120,7 @@ def approximation(joint: Joint, strengths: ArrayLike, networks: Mapping[int, Seq
     >>> joint = Joint([[0.20, 0.06, 0.04], [0.06, 0.20, 0.04], [0.04, 0.04, 0.32]])
     >>> network = SimpleNamespace(s=[[1.0], [1.2], [-1.0]], v=[[0.4], [0.5], [-0.6]])
     >>> approximation(joint, [0.5, 1], {1: [network, network]})
-    <Approximation on X and Y: k = 1, mode 1, ε = 0.698>
+    <Approximation on X and Y: k = 1, mode 1, ε = 0.814>
     """
     sizes = joint.P.shape
     if not (min(sizes) >= 2 and max(sizes) <= SYMBOLS):
