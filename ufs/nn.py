@@ -263,6 +263,17 @@ def _mode(network: torch.nn.Module, training: bool) -> Iterator[None]:
             module.training = mode
 
 
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """On tables, several threads of torch wait for each other longer than they work: three to fifteen times as long."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
 def _inputs(network: torch.nn.Module, inputs: ArrayLike | torch.Tensor) -> torch.Tensor:
     """Inputs on the network's device and in its precision; integer tensors, symbols for an embedding, as they are."""
     tensor = inputs if isinstance(inputs, torch.Tensor) else _tensor(inputs)
@@ -619,7 +630,7 @@ def fit_exact(
     ufs.nn.NotConverged: the weights are still growing, small as the gradient is ...
     """
     _check_positive(tolerance=tolerance, max_steps=max_steps)
-    with _mode(network, training=False):
+    with _mode(network, training=False), _one_thread():
         objective = _Objective(network, joint, _exact_inputs(network, joint, inputs), penalty)
         run = _Run(objective, record)
         if run.gradients[0] > tolerance:
