@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import argparse
-import datetime
 import json
-import os
-import platform
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from provenance import provenance
 from scipy.linalg import blas, cho_factor, cho_solve
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
-from threadpoolctl import threadpool_info
 from tqdm import tqdm
 
 import ufs
@@ -259,18 +255,7 @@ def main() -> None:
     by_n = np.array([(point["n"], point["seconds"]) for point in sweeps["samples"]])
     slopes = np.polynomial.Polynomial.fit(*np.log(by_n.T), 1).convert().coef[1]
     result = {
-        "date": datetime.date.today().isoformat(),
-        "machine": {
-            "system": platform.system(),
-            "architecture": platform.machine(),
-            "cores": os.cpu_count(),
-            "blas_threads": sorted({pool["num_threads"] for pool in threadpool_info()}),
-        },
-        "versions": {
-            "python": platform.python_version(),
-            "ufs": ufs.__version__,
-            **{name: version(name) for name in ("numpy", "scipy", "scikit-learn")},
-        },
+        **provenance("numpy", "scipy", "scikit-learn"),
         "seed": SEED,
         "scale": arguments.scale,
         "total_seconds": time.perf_counter() - start,

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import datetime
 import gc
 import json
-import os
-import platform
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +15,12 @@ import numpy as np
 import pandas as pd
 import prince
 import scipy.sparse as sp
+from provenance import provenance
 from scipy.sparse.linalg import LinearOperator, eigsh, svds
 from sklearn.decomposition import TruncatedSVD
 from sklearn.utils.extmath import randomized_svd
-from threadpoolctl import threadpool_info
 from tqdm import tqdm
 
-import ufs
 from ufs import Joint, dtm, modes
 
 K, SEED = 10, 0
@@ -236,18 +231,7 @@ def main() -> None:
         records += measure(make(), arguments.budget, bar)
     bar.close()
     result = {
-        "date": datetime.date.today().isoformat(),
-        "machine": {
-            "system": platform.system(),
-            "architecture": platform.machine(),
-            "cores": os.cpu_count(),
-            "blas_threads": sorted({pool["num_threads"] for pool in threadpool_info()}),
-        },
-        "versions": {
-            "python": platform.python_version(),
-            "ufs": getattr(ufs, "__version__", None) or version("universal-features"),
-            **{name: version(name) for name in ("numpy", "scipy", "prince", "scikit-learn", "pandas")},
-        },
+        **provenance("numpy", "scipy", "prince", "scikit-learn", "pandas"),
         "k": K,
         "seed": SEED,
         "total_seconds": time.perf_counter() - start,

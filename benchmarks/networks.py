@@ -6,19 +6,16 @@ See README.md for how to read it.
 from __future__ import annotations
 
 import argparse
-import datetime
 import json
-import os
-import platform
 import time
 from collections.abc import Callable
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
+from provenance import provenance
 from tqdm import tqdm
 
 import ufs
@@ -216,18 +213,8 @@ def main() -> None:
         records += x1(seed) + x2(seed)
         unpenalised += x2_unpenalised(seed)
     result = {
-        "date": datetime.date.today().isoformat(),
-        "machine": {
-            "system": platform.system(),
-            "architecture": platform.machine(),
-            "cores": os.cpu_count(),
-            "torch_threads": torch.get_num_threads(),
-        },
-        "versions": {
-            "python": platform.python_version(),
-            "ufs": getattr(ufs, "__version__", None) or version("universal-features"),
-            **{name: version(name) for name in ("numpy", "scipy", "torch")},
-        },
+        **provenance("numpy", "scipy", "torch"),
+        "torch_threads": torch.get_num_threads(),
         "samples": SAMPLES,
         "radius": RADIUS,
         "seeds": list(range(arguments.seeds)),
