@@ -51,6 +51,7 @@ def delayed_parts(X, y):
 @pytest.mark.parametrize("dtype", TOLERANCE)
 def test_two_worker_processes(cluster, dtype):
     X, y = data(dtype)
+    assert 5 not in y[: CUTS[-2]]  # a class that one worker alone sees
     assert len({worker["pid"] for worker in workers(cluster).values()} | {os.getpid()}) == 3
     expected = pytest.approx(h_score(X, y), rel=TOLERANCE[dtype])
     rows = tuple(np.diff(CUTS).tolist())

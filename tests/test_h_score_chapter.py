@@ -6,7 +6,7 @@ from itertools import permutations
 
 import numpy as np
 import pytest
-from scipy.special import logsumexp
+from scipy.special import logsumexp, ndtr
 from sklearn.cross_decomposition import CCA
 from sklearn.datasets import load_iris
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
@@ -160,6 +160,23 @@ def test_the_mean_exponent_is_proportional_to_the_score(joint: ufs.Joint, k: int
     assert abs(found.mean() - expected) < 0.5 * expected
 
 
+def test_for_single_features_the_error_is_a_function_of_samples_times_score() -> None:
+    joint, strength = EYES, 0.1
+    m = ufs.modes(joint, 3)
+    asked = ufs.random_attribute(joint.py, strength, np.random.default_rng(12), draws=200)
+    shown = asked @ (joint.P / joint.py).T
+    cosine = np.random.default_rng(13).standard_normal((100_000, len(joint.py) - 1))
+    cosine = np.abs(cosine[:, 0]) / np.linalg.norm(cosine, axis=1)
+    for f in m.f.T:
+        score = ufs.h_score(f, joint)
+        for nH in (20, 200):
+            n = [round(nH / score)]
+            error = [ufs.simulate_error(f, p, q, n, trials=200, seed=i).error[0] for i, (p, q) in enumerate(shown)]
+            expected = ndtr(-strength * np.sqrt(2 * nH) * cosine)
+            deviation = np.sqrt((expected.var() + 0.25 / 200) / 200)
+            assert abs(np.mean(error) - expected.mean()) < 4 * deviation
+
+
 # ---- other names -----------------------------------------------------------------------------------------------------
 
 
@@ -197,19 +214,35 @@ def test_the_level_of_chance_is_exact(labels: list[int], k: int) -> None:
     assert ufs.HScore().update(s, labels).null_level == pytest.approx(np.mean(scores), abs=1e-12)
 
 
+@pytest.mark.parametrize("k", [2, 12])  # fewer than classes, and more
 @pytest.mark.parametrize("spread", [1.0, 5.0])
-def test_rescaling_has_the_least_bias(spread: float) -> None:
+def test_rescaling_has_the_least_bias(k: int, spread: float) -> None:
     rng = np.random.default_rng(8)
-    g, n, found = 6, 90, []
-    for _ in range(150):
-        s, y, true = gaussian_classes(rng, n, 12, g, spread)
+    found = []
+    for _ in range(300):
+        s, y, true = gaussian_classes(rng, 90, k, 6, spread)
         score = ufs.HScore().update(s, y)
-        most = (g - 1) / 2
-        scaled = most * score.corrected() / (most - score.null_level)
-        found.append([score.score() - true, score.corrected() - true, scaled - true])
-    plug_in, less_chance, scaled = np.mean(found, axis=0)
-    assert abs(scaled) < 0.5 * min(plug_in, abs(less_chance))
+        found.append([score.score() - true, score.corrected() - true, score.rescaled() - true])
+    plug_in, less_chance, rescaled = np.mean(found, axis=0)
+    assert abs(rescaled) < 0.5 * min(plug_in, abs(less_chance))
     assert plug_in > 0 > less_chance
+
+
+def test_pairs_of_different_samples_score_a_head_without_bias() -> None:
+    g, k, m, rng = 4, 6, 12, np.random.default_rng(14)
+    means = 3 * rng.standard_normal((g, k))
+    v = means @ np.linalg.inv(np.eye(k) + means.T @ means / g) + 0.3 * rng.standard_normal((g, k))
+    true = np.sum(means * v) / g - np.sum(v @ (np.eye(k) + means.T @ means / g) * v) / (2 * g)  # about the mean 0
+    without, plug_in = [], []
+    for _ in range(4000):
+        y = rng.integers(g, size=m)
+        u = (means[y] + rng.standard_normal((m, k))) @ v[y].T
+        squares = np.sum(u**2) - np.sum(np.diag(u) ** 2)
+        without.append(np.diag(u).mean() - squares / (2 * m * (m - 1)))
+        plug_in.append(np.diag(u).mean() - np.sum(u**2) / (2 * m**2))
+    error = np.std(without) / np.sqrt(4000)
+    assert abs(np.mean(without) - true) < 4 * error
+    assert np.mean(plug_in) < true - 8 * error
 
 
 def test_half_in_half_out_for_unequal_covariances() -> None:

@@ -5,6 +5,8 @@ import pickle
 import re
 import subprocess
 import sys
+import tracemalloc
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -15,7 +17,7 @@ from sklearn.cross_decomposition import CCA
 from sklearn.datasets import load_iris
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
-from ufs import HScore, Joint, dtm, h_score, h_score_pair, hscore, modes
+from ufs import HScore, Joint, _samples, dtm, h_score, h_score_pair, hscore, modes
 
 IRIS = 1.19189882504147 / 2
 
@@ -46,7 +48,7 @@ def reference(features, labels):
 
 def in_single(features, labels):
     """The score from products in single precision, None where it was not trusted."""
-    return hscore._in_single_precision(*hscore._samples(features, labels))
+    return hscore._in_single_precision(*_samples.samples(features, labels))
 
 
 # ---- what it is ------------------------------------------------------------------------------------------------------
@@ -150,6 +152,38 @@ def test_corrections():
         h.corrected(-1)
     with refused("there are 1 samples: a permutation needs two"):
         HScore().update([[1.0]], [0]).corrected()
+
+
+@pytest.mark.parametrize("labels", [(0, 0, 1, 1, 2, 2, 3), (0, 0, 0, 1, 1, 2, 2), (0, 0, 0, 1, 1, 1, 1)])
+@pytest.mark.parametrize("k", [1, 3])
+def test_rescaled_is_0_for_chance_and_the_most_for_the_most(labels, k):
+    X, labels = np.random.default_rng(0).standard_normal((7, k)), np.array(labels)
+    g = len(set(labels))
+    mean = np.mean([HScore().update(X, order).rescaled() for order in set(itertools.permutations(labels.tolist()))])
+    assert mean == pytest.approx(0, abs=1e-12)
+    told_apart = np.random.default_rng(1).standard_normal((g, k))[labels]
+    h = HScore().update(told_apart, labels)
+    assert h.rescaled() == pytest.approx(min(k, g - 1) / 2, rel=1e-12)
+
+
+def test_rescaled_is_the_adjusted_r_squared():
+    X, y = clouds(80, 5, 2)
+    design = np.c_[np.ones(80), X]
+    left = y - design @ np.linalg.lstsq(design, y * 1.0, rcond=None)[0]
+    adjusted = 1 - left.var() / y.var() * 79 / (79 - 5)
+    assert HScore().update(X, y).rescaled() == pytest.approx(adjusted / 2, rel=1e-12)
+
+
+def test_rescaled_of_what_cannot_vary_and_of_what_cannot_fail():
+    X, y = clouds(9, 20)
+    assert HScore().update(np.ones((9, 2)), y).rescaled() == 0
+    assert HScore().update(X[:, :2], np.zeros(9)).rescaled() == 0
+    with refused("9 samples have 8 independent features and"):
+        HScore().update(X, y).rescaled()
+    with refused("2 independent features and 9 classes: any labels would score the same"):
+        HScore().update(X[:, :2], np.arange(9)).rescaled()
+    with refused("a permutation needs two"):
+        HScore().update([[1.0]], [0]).rescaled()
 
 
 # ---- columns and classes that break other implementations ------------------------------------------------------------
@@ -354,6 +388,34 @@ def test_labels_of_two_batches_agree():
     assert h.score() == pytest.approx(reference(X, y), rel=1e-12)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_large_arrays_are_read_in_blocks(tmp_path, dtype):
+    n, k = 300_000, 64
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((n, k), dtype=np.float32).astype(dtype)
+    y = rng.integers(5, size=n)
+    np.save(tmp_path / "features.npy", X)
+    mapped = np.load(tmp_path / "features.npy", mmap_mode="r")
+    tracemalloc.start()
+    found = h_score(mapped, y)
+    held = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert held < 20e6 < X.nbytes / 3
+    assert found == pytest.approx(h_score(X, y), rel=1e-12)
+
+
+def test_three_lines_of_the_readme(tmp_path):
+    readme = (Path(__file__).parents[1] / "README.md").read_text()
+    (lines,) = (code for code in re.findall(r"```python\n(.*?)```", readme, re.DOTALL) if "features.npy" in code)
+    assert len(lines.splitlines()) == 3
+    X, y = clouds(300, 3)
+    np.save(tmp_path / "features.npy", X.astype(np.float32))
+    np.save(tmp_path / "labels.npy", np.array(["ant", "bee", "cat", "dog"])[y])
+    command = [sys.executable, "-W", "error", "-c", lines]
+    told = subprocess.run(command, check=True, cwd=tmp_path, capture_output=True, text=True).stdout
+    assert float(told) == pytest.approx(reference(X.astype(np.float32), y), rel=1e-7)
+
+
 def test_batches():
     X, y = clouds(1000, 4)
     expected = pytest.approx(reference(X, y), rel=1e-12)
@@ -494,7 +556,9 @@ def test_refused():
         h_score([(X, y), (X * np.nan, y)])
     with refused("an extractor works on batches"):
         h_score(X, y, extractor=np.tanh)
-    with refused("h has shape (6, 2): it needs one row for each of the 2 symbols"):
+    with refused("an extractor works on batches"):
+        h_score(np.eye(2), Joint([[0.25, 0.25], [0.25, 0.25]]), extractor=np.tanh)
+    with refused("features has shape (6, 2): it needs one row for each of the 2 symbols"):
         h_score(X, Joint([[0.25, 0.25], [0.25, 0.25]]))
     with refused("2 features here and 3 before"):
         HScore().update(np.zeros((4, 3)), [0, 1, 0, 1]).update(X, y)
@@ -614,8 +678,12 @@ def test_files_that_are_refused(tmp_path):
     with np.load(tmp_path / "f") as file:
         arrays = dict(file) | {"shift": np.zeros(3)}
     np.savez(tmp_path / "f.npz", **arrays)
-    with refused("is damaged"):
+    with refused("is damaged: its arrays do not fit together"):
         HScore.load(tmp_path / "f.npz")
+    del arrays["gram"], arrays["counts"]
+    np.savez(tmp_path / "g.npz", **arrays)
+    with refused("is damaged: it has no counts, gram"):
+        HScore.load(tmp_path / "g.npz")
 
 
 def test_effective_dimension():

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
-from ufs.hscore import HScore, _about, _Torch
+from ufs._backends import Torch
+from ufs.hscore import HScore, _about
 from ufs.joint import DENSE_CELLS, Joint, _encode
 
 __all__ = ["dask_joint", "dask_statistics", "torch_joint", "torch_statistics"]
@@ -106,6 +107,10 @@ def torch_statistics(statistics: HScore, group: Any = None) -> HScore:
     ------
     ValueError
         If there is no process group, or two ranks have different numbers of features.
+
+    Notes
+    -----
+    Classes and shifts are exchanged as objects, which ``torch.distributed`` pickles: ranks have to trust each other.
     """
     dist = _process_group()
     library = statistics._library
@@ -118,7 +123,7 @@ def torch_statistics(statistics: HScore, group: Any = None) -> HScore:
     if len(widths) > 1:
         raise ValueError(f"ranks have {widths[0]} and {widths[1]} features: they must be the same ones")
     result = HScore()
-    result._library = _Torch(_device(dist, group))
+    result._library = Torch(_device(dist, group))
     result._index((label for _, classes, _ in ranks for label in classes), widths[0])
     result._gram = result._library.zeros(widths[0], widths[0])
     # the shift of the most samples, as in HScore.merge

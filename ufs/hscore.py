@@ -3,7 +3,7 @@ r"""The H-score: how much of Y the best softmax layer can get out of given featu
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable
 from contextlib import nullcontext
 from dataclasses import dataclass
 from os import PathLike
@@ -11,17 +11,16 @@ from typing import Any
 from zipfile import is_zipfile
 
 import numpy as np
-import scipy.sparse as sp
 from numpy.typing import NDArray
-from scipy.linalg import blas, eigh, lapack, solve_triangular
 
 from ufs import _checks as check
-from ufs.joint import Joint, _encode
+from ufs._backends import Library, Numpy, Torch, is_tensor, library_of
+from ufs._samples import matrix, not_finite, samples
+from ufs.joint import Joint
 
 __all__ = ["HScore", "h_score", "h_score_pair"]
 
 CHUNK = 2**20  # features are centred and multiplied in blocks of about so many numbers, which stay in the cache
-SAMPLE = 256  # rows that fix the provisional shift
 CONSTANT = 1e-13  # a column that varies by less than this share of its square about the shift is constant
 SINGLE_FROM = 2**30  # multiplications from which single precision is worth a try
 SINGLE_ERROR = 1e-7  # estimated relative error up to which its outcome is kept
@@ -55,7 +54,8 @@ def h_score(features: Any, labels: Any = None, *, extractor: Callable[[Any], Any
     Returns
     -------
     float
-        In nats. A sample of n has the mean k(g − 1)/(2(n − 1)) by chance alone: see :meth:`HScore.corrected`.
+        In nats. A sample of n has the mean k(g − 1)/(2(n − 1)) by chance alone: see :meth:`HScore.corrected` and
+        :meth:`HScore.rescaled`.
 
     Raises
     ------
@@ -82,13 +82,13 @@ def h_score(features: Any, labels: Any = None, *, extractor: Callable[[Any], Any
     >>> round(h_score(batches), 12)
     0.166666666667
     """
-    if isinstance(labels, Joint):
-        return _of_table(features, labels).score()
     if labels is None:
         return _of_batches(features, extractor).score()
     if extractor is not None:
         raise ValueError("an extractor works on batches (inputs, labels): give an iterable of them, and no labels")
-    X, classes, codes = _samples(features, labels)
+    if isinstance(labels, Joint):
+        return _of_table(features, labels).score()
+    X, classes, codes = samples(features, labels)
     if len(X) == 0:
         raise ValueError("there are no samples: the H-score needs at least one")
     tried = _in_single_precision(X, classes, codes)
@@ -124,9 +124,9 @@ def h_score_pair(f: Any, g: Any, joint: Joint | None = None) -> float:
     >>> round(h_score_pair(m.f, m.sigma * m.g, joint), 12)
     0.32
     """
-    F, G = _matrix(f, "f"), _matrix(g, "g")
-    library = _library(F)
-    if _library(G) != library:
+    F, G = matrix(f, "f"), matrix(g, "g")
+    library = library_of(F)
+    if library_of(G) != library:
         raise ValueError("f and g must be arrays both, or tensors on one device both")
     expected = (len(F), len(F)) if joint is None else joint.P.shape
     if F.shape[1] != G.shape[1] or (len(F), len(G)) != expected or len(F) == 0:
@@ -136,7 +136,7 @@ def h_score_pair(f: Any, g: Any, joint: Joint | None = None) -> float:
         )
     for values, name in ((F, "f"), (G, "g")):
         if not library.finite(values):
-            raise _refusal(values, 0, name)
+            raise not_finite(values, 0, name)
     F, G = library.double(F), library.double(G)
     p, q = (1 / len(F),) * 2 if joint is None else (library.array(w)[:, None] for w in (joint.px, joint.py))
     F, G = F - (p * F).sum(0), G - (q * G).sum(0)
@@ -173,7 +173,7 @@ class HScore:
 
     def __init__(self) -> None:
         self._rows: dict[Hashable, int] = {}
-        self._library: _Numpy | _Torch = _Numpy()
+        self._library: Library = Numpy()
         self._counts: Any = None
         self._sums: Any = None
         self._shift: Any = None
@@ -223,7 +223,7 @@ class HScore:
             As :func:`h_score` does, and for another number of features than before. The statistics then are as if the
             batch had not been there.
         """
-        X, classes, codes = _samples(features, labels)
+        X, classes, codes = samples(features, labels)
         if len(X) == 0:
             return self
         self._fits(X.shape[1])
@@ -341,6 +341,39 @@ class HScore:
             raise ValueError(f"parameters = {parameters}: it is a number of parameters, at least 0")
         return self.score() - parameters / self.n
 
+    def rescaled(self) -> float:
+        r"""H-score with chance taken to 0, and the largest value there is left where it is (R14); it may be negative.
+
+        .. math:: M\, \frac{H - N}{M - N} , \qquad M = \tfrac12 \min(r, g - 1) , \quad N = \frac{r (g - 1)}{2 (n - 1)}
+
+        Like H − N, the default of :meth:`corrected`, it has mean 0 under permutation of the labels. H − N makes too
+        little of features that tell the classes well apart, for chance adds less to a score that is near its largest.
+        For two classes it is half of the adjusted R² of regression; for more, every squared correlation is so adjusted.
+
+        Raises
+        ------
+        ValueError
+            As :meth:`score` and :attr:`null_level` do; and if the rank r or the number of classes g is so large for n
+            samples that every labelling has the score M.
+
+        Examples
+        --------
+        >>> statistics = HScore().update([[0.0], [1.0], [0.0], [1.0]], [0, 1, 0, 0])
+        >>> round(statistics.rescaled(), 6)
+        0.0
+        >>> round(HScore().update([[0.0], [1.0], [0.0], [1.0]], [0, 1, 0, 1]).rescaled(), 6)
+        0.5
+        """
+        level, most = self.null_level, min(self.rank, len(self.classes) - 1) / 2
+        if most == 0:
+            return 0.0
+        if max(self.rank, len(self.classes) - 1) >= self.n - 1:
+            raise ValueError(
+                f"{self.n} samples have {self.rank} independent features and {len(self.classes)} classes: any labels "
+                "would score the same; give more samples"
+            )
+        return most * (self.score() - level) / (most - level)
+
     def save(self, path: str | PathLike[str]) -> None:
         """Write the statistics to a file in numpy's .npz format, without pickle.
 
@@ -354,7 +387,7 @@ class HScore:
         ValueError
             If there is no sample, or the classes are neither all integers nor all strings nor all booleans.
         """
-        self._solution_ready()
+        self._refuse_empty()
         classes = np.array(self.classes) if len({type(c) for c in self.classes}) == 1 else np.array(None)
         if classes.dtype.kind not in "biuU" or classes.tolist() != list(self.classes):
             raise ValueError(
@@ -390,6 +423,9 @@ class HScore:
                 found = dict(arrays)
         if found.get("format", np.array(None)).tolist() != FORMAT:
             raise ValueError(f"{path} holds no statistics of the H-score: HScore.save writes them")
+        missing = {"classes", "counts", "sums", "shift", "gram"} - found.keys()
+        if missing:
+            raise ValueError(f"{path} is damaged: it has no {', '.join(sorted(missing))}")
         self = cls()
         self._rows = {label: row for row, label in enumerate(found["classes"].tolist())}
         self._counts, self._sums, self._shift = (np.asarray(found[key], float) for key in ("counts", "sums", "shift"))
@@ -418,8 +454,8 @@ class HScore:
 
     def _absorb(self, X: Any, classes: list[Hashable], codes: Any, dtype: Any = np.float64) -> HScore:
         """Add samples, as blocks of rows: class sums by a sparse product, second moments by a rank-k update."""
-        if self._library != _library(X):
-            self._move(_library(X))
+        if self._library != library_of(X):
+            self._move(library_of(X))
         library = self._library
         codes = library.indices(codes)
         shift = self._shift if self._shift is not None else library.shift(X, dtype)
@@ -428,7 +464,7 @@ class HScore:
         for start, x in library.blocks(X, shift, _block(X.shape[1], dtype), dtype):
             sums = library.class_sums(codes[start : start + len(x)], x, len(classes))
             if not library.finite(sums):
-                raise _refusal(X[start : start + len(x)], start, "features")
+                raise not_finite(X[start : start + len(x)], start, "features")
             total += sums
             gram = library.add_gram(gram, x)
         self._shift, self._gram, self._solved = shift, gram, None
@@ -437,19 +473,19 @@ class HScore:
         self._sums[rows] += total
         return self
 
-    def _move(self, library: _Numpy | _Torch) -> None:
+    def _move(self, library: Library) -> None:
         """The statistics, not the features, to another library or device."""
         if self._shift is not None:
             arrays = (self._counts, self._sums, self._shift, self._gram)
             self._counts, self._sums, self._shift, self._gram = (library.array(self._library.host(a)) for a in arrays)
         self._library = library
 
-    def _solution_ready(self) -> None:
+    def _refuse_empty(self) -> None:
         if self._shift is None:
             raise ValueError("there are no samples: the H-score needs at least one")
 
     def _solution(self) -> _Solution:
-        self._solution_ready()
+        self._refuse_empty()
         if self._solved is None:
             self._solved = _solve(self)
         return self._solved
@@ -478,7 +514,7 @@ def _about(target: Any, counts: Any, sums: Any, shift: Any, gram: Any) -> tuple[
 
 def _equilibrated(h: HScore) -> tuple[Any, Any, Any]:
     """Correlation matrix R of the features that vary, class means C scaled so that C Cᵀ is R's part between classes."""
-    h._solution_ready()
+    h._refuse_empty()
     library, counts, sums, gram = h._library, h._counts, h._sums, h._gram
     n = counts.sum()
     mean, moment = sums.sum(0) / n, gram.diagonal() / n
@@ -518,7 +554,7 @@ def _solve(h: HScore) -> _Solution:
     return _Solution(between / (between + within), rank, weights, inflation)
 
 
-def _by_cholesky(library: _Numpy | _Torch, R: Any, C: Any, tolerance: float) -> tuple[int, Any, Any] | None:
+def _by_cholesky(library: Library, R: Any, C: Any, tolerance: float) -> tuple[int, Any, Any] | None:
     """Rank of R, L⁻¹ C and R⁻¹ C, or None where R is singular to rounding. R is used up."""
     k, g = C.shape
     L = library.cholesky(R)
@@ -531,7 +567,7 @@ def _by_cholesky(library: _Numpy | _Torch, R: Any, C: Any, tolerance: float) -> 
     return None if near_singular else (k, M[:, :g], weights[:, :g])
 
 
-def _by_eigenvalues(library: _Numpy | _Torch, R: Any, C: Any, tolerance: float) -> tuple[int, Any, Any]:
+def _by_eigenvalues(library: Library, R: Any, C: Any, tolerance: float) -> tuple[int, Any, Any]:
     values, vectors = library.eigenpairs(R)
     kept = values > tolerance
     root = vectors[:, kept] / values[kept] ** 0.5
@@ -557,19 +593,7 @@ def _in_single_precision(X: Any, classes: list[Hashable], codes: Any) -> float |
     return score if solution.rank == X.shape[1] and error <= SINGLE_ERROR * score else None
 
 
-def _round_shift(library: Any, first: Any, others: Any) -> Any:
-    """Near the mean, in steps of about a tenth of the spread: exact for a constant column.
-
-    Features that take few values, as the zero of a rectifier, then have few digits after the shift as well, and their
-    sums are exact. Else each of them is rounded the same way, and the errors add up.
-    """
-    shift = first + others.mean(0)
-    spread = abs(first + others - shift).mean(0)
-    step = 2.0 ** library.floor(library.log2(spread / 8))
-    return library.where(spread > 0, library.round(shift / step) * step, first)
-
-
-# ---- input -----------------------------------------------------------------------------------------------------------
+# ---- batches, tables, blocks -----------------------------------------------------------------------------------------
 
 
 def _of_batches(batches: Any, extractor: Callable[[Any], Any] | None) -> HScore:
@@ -592,8 +616,8 @@ def _of_batches(batches: Any, extractor: Callable[[Any], Any] | None) -> HScore:
 
 
 def _of_table(features: Any, joint: Joint) -> HScore:
-    X = _matrix(features, "features")
-    X = check.features(_Torch(X).host(X) if _is_tensor(X) else X, len(joint.px), "X")
+    X = matrix(features, "features")
+    X = check.features(Torch(X).host(X) if is_tensor(X) else X, len(joint.px), "X", "features")
     result = HScore()
     result._shift = joint.px @ X
     X = X - result._shift
@@ -603,249 +627,7 @@ def _of_table(features: Any, joint: Joint) -> HScore:
     return result
 
 
-def _is_tensor(values: Any) -> bool:
-    torch = sys.modules.get("torch")
-    return torch is not None and isinstance(values, torch.Tensor)
-
-
-def _library(values: Any) -> _Numpy | _Torch:
-    return _Torch(values.device) if _is_tensor(values) else _Numpy()
-
-
 def _block(width: int, dtype: Any) -> int:
     """Rows that are worked on at a time: enough to make the products worth their k² sums."""
     rows = max(CHUNK // width, min(2 * width, 4096), 1)
     return rows if dtype == np.float64 else 2 * rows
-
-
-def _samples(features: Any, labels: Any) -> tuple[Any, list[Hashable], Any]:
-    """Features as a matrix, the classes that occur, and for each row the index of its class."""
-    X = _matrix(features, "features")
-    classes, codes = _classes(labels)
-    if len(codes) != len(X):
-        raise ValueError(f"there are {len(X)} samples and {len(codes)} labels: give one label for each sample")
-    return X, classes, codes
-
-
-def _matrix(features: Any, name: str) -> Any:
-    """Real numbers as an array or tensor of two axes; nothing is copied that is one already."""
-    if _is_tensor(features):
-        values = features.detach()
-        real = not values.is_complex()
-    else:
-        values = np.asarray(features)
-        real = values.dtype.kind in "fiub"
-    if not real or values.ndim not in (1, 2):
-        raise ValueError(
-            f"{name} has {values.ndim} axes of {values.dtype}: it needs real numbers, one row per sample and one "
-            "column per feature (average or flatten the axes of an image)"
-        )
-    if values.ndim == 2 and values.shape[1] == 0:
-        raise ValueError(f"{name} has shape {tuple(values.shape)}: it needs one feature at least")
-    return values.reshape(len(values), -1) if values.ndim == 1 else values
-
-
-REMEDY = "labels are integers, strings or other hashable values; bin a continuous variable first (numpy.digitize)"
-
-
-def _classes(labels: Any) -> tuple[list[Hashable], Any]:
-    """The classes that occur, as Python values, and for each sample the index of its class."""
-    axes = getattr(labels, "ndim", 1)
-    if axes != 1:
-        raise ValueError(f"labels have {axes} axes, not 1: give one class per sample (argmax(1) of one-hot rows)")
-    if _is_tensor(labels):
-        symbols, codes = labels.detach().unique(return_inverse=True)
-        return _plain(symbols.tolist()), codes
-    values = labels if isinstance(labels, list | tuple) else np.asarray(labels)
-    if len(values) == 0:
-        return [], np.zeros(0, np.intp)
-    if isinstance(values, np.ndarray) and values.dtype != object:
-        symbols, codes = _encode(values, "labels")
-        return _plain(symbols.tolist()), codes
-    index: dict[Any, int] = {}
-    try:
-        codes = np.array([index.setdefault(label, len(index)) for label in values], dtype=np.intp)
-    except TypeError as error:
-        raise ValueError(f"a label is not hashable ({error}): {REMEDY}") from error
-    return _plain(index), codes
-
-
-def _plain(symbols: Iterable[Any]) -> list[Hashable]:
-    """The classes as Python values, so that those of two batches compare equal."""
-    result = []
-    for symbol in symbols:
-        value = symbol.item() if isinstance(symbol, np.generic) else symbol
-        fractional = isinstance(value, float) and not value.is_integer()
-        if fractional or value is None or hasattr(value, "dtype"):
-            raise ValueError(f"{symbol!r} is no class: {REMEDY}")
-        result.append(int(value) if isinstance(value, float) else value)
-    return result
-
-
-def _refusal(block: Any, start: int, name: str) -> ValueError:
-    """What is wrong with a block of features whose sums are not finite: the first bad row and column."""
-    library = _library(block)
-    where = library.first_not_finite(block)
-    if where is None:
-        return ValueError(f"{name} from row {start} on are too large: their sums exceed the range; divide them")
-    row, column = where
-    return ValueError(
-        f"{name}[{start + row}, {column}] = {float(block[row, column])} is not finite: give a number in its place, "
-        "or leave the sample out"
-    )
-
-
-# ---- the two libraries: what is not written alike in both ------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class _Numpy:
-    """Arrays on the host. Of second moments and correlations only the lower triangle is meant."""
-
-    def zeros(self, *shape: int) -> Any:
-        return np.zeros(shape, order="F" if shape[0] == shape[-1] else "C")
-
-    def array(self, values: Any) -> Any:
-        return _Torch(values.device).host(values) if _is_tensor(values) else np.asarray(values, dtype=float)
-
-    def host(self, values: Any) -> Any:
-        return values
-
-    def double(self, values: Any) -> Any:
-        return values.astype(np.float64)
-
-    def indices(self, codes: Any) -> Any:
-        return codes.cpu().numpy() if _is_tensor(codes) else np.asarray(codes, dtype=np.intp)
-
-    def stacked(self, above: Any, below: Any) -> Any:
-        return np.concatenate([above, below])
-
-    def beside(self, left: Any, right: Any) -> Any:
-        both = np.empty((len(left), left.shape[1] + right.shape[1]), order="F")
-        both[:, : left.shape[1]], both[:, left.shape[1] :] = left, right
-        return both
-
-    def finite(self, values: Any) -> bool:
-        return bool(np.isfinite(values).all())
-
-    def first_not_finite(self, values: Any) -> tuple[int, ...] | None:
-        return next((tuple(map(int, where)) for where in np.argwhere(~np.isfinite(values))), None)
-
-    def shift(self, X: Any, dtype: Any) -> Any:
-        sample = X[:: max(1, len(X) // SAMPLE)].astype(np.float64)
-        with np.errstate(all="ignore"):  # what is not finite is refused with its place, soon
-            return _round_shift(np, sample[0], sample - sample[0]).astype(dtype).astype(np.float64)
-
-    def blocks(self, X: Any, shift: Any, rows: int, dtype: Any) -> Iterator[tuple[int, Any]]:
-        """The centred rows, always in the same memory."""
-        buffer = np.empty((min(rows, len(X)), X.shape[1]), dtype)
-        shift = shift.astype(dtype)
-        for start in range(0, len(X), rows):
-            block = X[start : start + rows]
-            with np.errstate(invalid="ignore", over="ignore"):
-                yield start, np.subtract(block, shift, out=buffer[: len(block)], dtype=dtype)
-
-    def count(self, codes: Any, classes: int) -> Any:
-        return np.bincount(codes, minlength=classes).astype(float)
-
-    def class_sums(self, codes: Any, x: Any, classes: int) -> Any:
-        one_hot = (np.ones(len(x), x.dtype), codes, np.arange(len(x) + 1))
-        return sp.csc_array(one_hot, shape=(classes, len(x))) @ x
-
-    def add_gram(self, gram: Any, x: Any) -> Any:
-        if x.dtype == np.float64:
-            return blas.dsyrk(1.0, x.T, beta=1.0, c=gram, overwrite_c=1, lower=1)
-        gram += blas.ssyrk(1.0, x.T, lower=1)
-        return gram
-
-    def cholesky(self, R: Any) -> Any:
-        L, failed = lapack.dpotrf(R, lower=1, clean=0, overwrite_a=1)
-        return None if failed else L
-
-    def solve(self, L: Any, right: Any, transposed: bool = False, overwrite: bool = False) -> Any:
-        return solve_triangular(L, right, lower=True, trans=int(transposed), overwrite_b=overwrite, check_finite=False)
-
-    def eigenpairs(self, R: Any) -> Any:
-        return eigh(R, lower=True, check_finite=False)
-
-    def eigenvalues(self, symmetric: Any) -> Any:
-        return np.linalg.eigvalsh(symmetric)
-
-    def squares_below_diagonal(self, R: Any) -> float:
-        return float((np.tril(R, -1) ** 2).sum())
-
-
-@dataclass(frozen=True)
-class _Torch:
-    """Tensors on one device. Always in double precision: single may mean ten bits on a GPU."""
-
-    device: Any
-
-    @property
-    def torch(self) -> Any:
-        return sys.modules["torch"]
-
-    def zeros(self, *shape: int) -> Any:
-        return self.torch.zeros(shape, dtype=self.torch.float64, device=self.device)
-
-    def array(self, values: Any) -> Any:
-        make = self.torch.as_tensor if _is_tensor(values) else self.torch.tensor  # an array may be read-only
-        return make(values, dtype=self.torch.float64, device=self.device)
-
-    def host(self, values: Any) -> Any:
-        return values.detach().cpu().numpy()
-
-    def double(self, values: Any) -> Any:
-        return values.to(self.torch.float64)
-
-    def indices(self, codes: Any) -> Any:
-        return self.torch.as_tensor(codes, dtype=self.torch.int64, device=self.device)
-
-    def stacked(self, above: Any, below: Any) -> Any:
-        return self.torch.cat([above, below])
-
-    def beside(self, left: Any, right: Any) -> Any:
-        return self.torch.cat([left, right], dim=1)
-
-    def finite(self, values: Any) -> bool:
-        return bool(values.isfinite().all())
-
-    def first_not_finite(self, values: Any) -> tuple[int, ...] | None:
-        found = (~values.isfinite()).nonzero()
-        return tuple(map(int, found[0])) if len(found) else None
-
-    def shift(self, X: Any, _: Any) -> Any:
-        sample = self.double(X[:: max(1, len(X) // SAMPLE)])
-        return self.zeros(X.shape[1]).copy_(_round_shift(self.torch, sample[0], sample - sample[0]))
-
-    def blocks(self, X: Any, shift: Any, rows: int, _: Any) -> Iterator[tuple[int, Any]]:
-        for start in range(0, len(X), rows):
-            yield start, self.double(X[start : start + rows]) - shift
-
-    def count(self, codes: Any, classes: int) -> Any:
-        return self.double(codes.bincount(minlength=classes))
-
-    def class_sums(self, codes: Any, x: Any, classes: int) -> Any:
-        sums = self.zeros(classes, x.shape[1])
-        sums.index_add_(0, codes, x)  # a result that is used again would have the type of a tensor's subclass
-        return sums
-
-    def add_gram(self, gram: Any, x: Any) -> Any:
-        gram.addmm_(x.T, x)  # returned itself, as above
-        return gram
-
-    def cholesky(self, R: Any) -> Any:
-        L, failed = self.torch.linalg.cholesky_ex(R)
-        return None if bool(failed) else L
-
-    def solve(self, L: Any, right: Any, transposed: bool = False, overwrite: bool = False) -> Any:
-        return self.torch.linalg.solve_triangular(L.T if transposed else L, right, upper=transposed)
-
-    def eigenpairs(self, R: Any) -> Any:
-        return self.torch.linalg.eigh(R)
-
-    def eigenvalues(self, symmetric: Any) -> Any:
-        return np.array(self.torch.linalg.eigvalsh(symmetric).tolist())
-
-    def squares_below_diagonal(self, R: Any) -> float:
-        return float((R.tril(-1) ** 2).sum())

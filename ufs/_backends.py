@@ -1,0 +1,194 @@
+"""What numpy on the host and torch on a device do not write alike, under one set of names.
+
+Which of them works on features is decided by the features. Torch is never imported here: a tensor has done that.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+import scipy.sparse as sp
+from scipy.linalg import blas, eigh, lapack, solve_triangular
+
+SAMPLE = 256  # rows that fix the provisional shift
+
+
+def is_tensor(values: Any) -> bool:
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(values, torch.Tensor)
+
+
+def library_of(values: Any) -> Library:
+    return Torch(values.device) if is_tensor(values) else Numpy()
+
+
+@dataclass(frozen=True)
+class Numpy:
+    """Arrays on the host. Of second moments and correlations only the lower triangle is meant."""
+
+    def zeros(self, *shape: int) -> Any:
+        return np.zeros(shape, order="F" if shape[0] == shape[-1] else "C")
+
+    def array(self, values: Any) -> Any:
+        return Torch(values.device).host(values) if is_tensor(values) else np.asarray(values, dtype=float)
+
+    def host(self, values: Any) -> Any:
+        return values
+
+    def double(self, values: Any) -> Any:
+        return values.astype(np.float64)
+
+    def indices(self, codes: Any) -> Any:
+        return codes.cpu().numpy() if is_tensor(codes) else np.asarray(codes, dtype=np.intp)
+
+    def stacked(self, above: Any, below: Any) -> Any:
+        return np.concatenate([above, below])
+
+    def beside(self, left: Any, right: Any) -> Any:
+        both = np.empty((len(left), left.shape[1] + right.shape[1]), order="F")
+        both[:, : left.shape[1]], both[:, left.shape[1] :] = left, right
+        return both
+
+    def finite(self, values: Any) -> bool:
+        return bool(np.isfinite(values).all())
+
+    def first_not_finite(self, values: Any) -> tuple[int, ...] | None:
+        return next((tuple(map(int, where)) for where in np.argwhere(~np.isfinite(values))), None)
+
+    def shift(self, X: Any, dtype: Any) -> Any:
+        sample = X[:: max(1, len(X) // SAMPLE)].astype(np.float64)
+        with np.errstate(all="ignore"):  # what is not finite is refused with its place, soon
+            return _round_shift(np, sample[0], sample - sample[0]).astype(dtype).astype(np.float64)
+
+    def blocks(self, X: Any, shift: Any, rows: int, dtype: Any) -> Iterator[tuple[int, Any]]:
+        """The centred rows, always in the same memory."""
+        buffer = np.empty((min(rows, len(X)), X.shape[1]), dtype)
+        shift = shift.astype(dtype)
+        for start in range(0, len(X), rows):
+            block = X[start : start + rows]
+            with np.errstate(invalid="ignore", over="ignore"):
+                yield start, np.subtract(block, shift, out=buffer[: len(block)], dtype=dtype)
+
+    def count(self, codes: Any, classes: int) -> Any:
+        return np.bincount(codes, minlength=classes).astype(float)
+
+    def class_sums(self, codes: Any, x: Any, classes: int) -> Any:
+        one_hot = (np.ones(len(x), x.dtype), codes, np.arange(len(x) + 1))
+        return sp.csc_array(one_hot, shape=(classes, len(x))) @ x
+
+    def add_gram(self, gram: Any, x: Any) -> Any:
+        if x.dtype == np.float64:
+            return blas.dsyrk(1.0, x.T, beta=1.0, c=gram, overwrite_c=1, lower=1)
+        gram += blas.ssyrk(1.0, x.T, lower=1)
+        return gram
+
+    def cholesky(self, R: Any) -> Any:
+        L, failed = lapack.dpotrf(R, lower=1, clean=0, overwrite_a=1)
+        return None if failed else L
+
+    def solve(self, L: Any, right: Any, transposed: bool = False, overwrite: bool = False) -> Any:
+        return solve_triangular(L, right, lower=True, trans=int(transposed), overwrite_b=overwrite, check_finite=False)
+
+    def eigenpairs(self, R: Any) -> Any:
+        return eigh(R, lower=True, check_finite=False)
+
+    def eigenvalues(self, symmetric: Any) -> Any:
+        return np.linalg.eigvalsh(symmetric)
+
+    def squares_below_diagonal(self, R: Any) -> float:
+        return float((np.tril(R, -1) ** 2).sum())
+
+
+@dataclass(frozen=True)
+class Torch:
+    """Tensors on one device. Always in double precision: single may mean ten bits on a GPU."""
+
+    device: Any
+
+    @property
+    def torch(self) -> Any:
+        return sys.modules["torch"]
+
+    def zeros(self, *shape: int) -> Any:
+        return self.torch.zeros(shape, dtype=self.torch.float64, device=self.device)
+
+    def array(self, values: Any) -> Any:
+        make = self.torch.as_tensor if is_tensor(values) else self.torch.tensor  # an array may be read-only
+        return make(values, dtype=self.torch.float64, device=self.device)
+
+    def host(self, values: Any) -> Any:
+        return values.detach().cpu().numpy()
+
+    def double(self, values: Any) -> Any:
+        return values.to(self.torch.float64)
+
+    def indices(self, codes: Any) -> Any:
+        return self.torch.as_tensor(codes, dtype=self.torch.int64, device=self.device)
+
+    def stacked(self, above: Any, below: Any) -> Any:
+        return self.torch.cat([above, below])
+
+    def beside(self, left: Any, right: Any) -> Any:
+        return self.torch.cat([left, right], dim=1)
+
+    def finite(self, values: Any) -> bool:
+        return bool(values.isfinite().all())
+
+    def first_not_finite(self, values: Any) -> tuple[int, ...] | None:
+        found = (~values.isfinite()).nonzero()
+        return tuple(map(int, found[0])) if len(found) else None
+
+    def shift(self, X: Any, _: Any) -> Any:
+        sample = self.double(X[:: max(1, len(X) // SAMPLE)])
+        return self.zeros(X.shape[1]).copy_(_round_shift(self.torch, sample[0], sample - sample[0]))
+
+    def blocks(self, X: Any, shift: Any, rows: int, _: Any) -> Iterator[tuple[int, Any]]:
+        for start in range(0, len(X), rows):
+            yield start, self.double(X[start : start + rows]) - shift
+
+    def count(self, codes: Any, classes: int) -> Any:
+        return self.double(codes.bincount(minlength=classes))
+
+    def class_sums(self, codes: Any, x: Any, classes: int) -> Any:
+        sums = self.zeros(classes, x.shape[1])
+        sums.index_add_(0, codes, x)  # a result that is used again would have the type of a tensor's subclass
+        return sums
+
+    def add_gram(self, gram: Any, x: Any) -> Any:
+        gram.addmm_(x.T, x)  # returned itself, as above
+        return gram
+
+    def cholesky(self, R: Any) -> Any:
+        L, failed = self.torch.linalg.cholesky_ex(R)
+        return None if bool(failed) else L
+
+    def solve(self, L: Any, right: Any, transposed: bool = False, overwrite: bool = False) -> Any:
+        return self.torch.linalg.solve_triangular(L.T if transposed else L, right, upper=transposed)
+
+    def eigenpairs(self, R: Any) -> Any:
+        return self.torch.linalg.eigh(R)
+
+    def eigenvalues(self, symmetric: Any) -> Any:
+        return np.array(self.torch.linalg.eigvalsh(symmetric).tolist())
+
+    def squares_below_diagonal(self, R: Any) -> float:
+        return float((R.tril(-1) ** 2).sum())
+
+
+Library: TypeAlias = Numpy | Torch
+
+
+def _round_shift(library: Any, first: Any, others: Any) -> Any:
+    """Near the mean, in steps of about a tenth of the spread: exact for a constant column.
+
+    Features that take few values, as the zero of a rectifier, then have few digits after the shift as well, and their
+    sums are exact. Else each of them is rounded the same way, and the errors add up.
+    """
+    shift = first + others.mean(0)
+    spread = abs(first + others - shift).mean(0)
+    step = 2.0 ** library.floor(library.log2(spread / 8))
+    return library.where(spread > 0, library.round(shift / step) * step, first)
