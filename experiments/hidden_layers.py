@@ -1,16 +1,16 @@
-"""Train the networks of X2 far beyond the published 800 epochs, for chapter 8.
+"""Train the networks of X2, and deeper ones, far beyond the published 800 epochs, for chapter 8.
 
     python experiments/hidden_layers.py
 
 Writes ``experiments/hidden_layers.npz`` (read it with ``numpy.load``; no pickles):
 
-* ``about``: versions, settings and seconds, as JSON.
+* ``about``: date, versions, machine, settings, seeds and seconds, as JSON.
 * ``epochs``, ``rhos``, ``counts`` of shape (7, 10, 8, 6): tables of 100,000 samples for each strength ρ and seed.
 * ``t`` (10, 8, 4): the frozen layer of each seed. ``W``, ``c``, ``v``, ``b``: the weights at each epoch, for two starts
   (Glorot's; W at a tenth of it), each ρ and each seed, so ``W`` is of shape (epochs, 2, 7, 10, 4, 3).
-* ``free_loss``, ``free_gradient``, ``free_v``, ``free_eta``: minimising the exact loss of the network of seed 0 at
-  ρ = 0.02 without penalty, step by step; ``free_message`` is what ``ufs.nn.fit_exact`` said at the end.
-* ``deep_epochs`` and ``deep_0_weight``, ``deep_0_bias``, …: an 8-5-4-3-6 network, nothing frozen, three seeds.
+* ``deep_epochs``, and for 8-5-4-3-|Y| networks with nothing frozen ``deep_rho_0_W``, ``deep_rho_0_c``, …, on the tables
+  of ρ = 0.02, and ``deep_real_0_W``, …, on fathers and sons with ``shares`` of their dependence: shape (epochs, tables,
+  seeds, …), the last layer being the head.
 
 Weights are stored in single precision, which is more than any figure shows. Training for thousands of epochs is
 chaotic in some of the runs: another processor's rounding changes single networks, and hardly the medians.
@@ -18,7 +18,9 @@ chaotic in some of the runs: another processor's rounding changes single network
 
 from __future__ import annotations
 
+import datetime
 import json
+import os
 import platform
 import time
 from pathlib import Path
@@ -31,7 +33,7 @@ from numpy.typing import NDArray
 from scipy.special import expit, softmax
 
 import ufs
-from ufs import nn
+from ufs import datasets, nn
 
 Array: TypeAlias = NDArray[np.float64]
 
@@ -40,9 +42,12 @@ RHOS = [0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2]
 SEEDS = range(10)
 STARTS = [1.0, 0.1]  # factors of Glorot's weights W
 EPOCHS = [25, 50, 75, 100, 150, 200, 300, 400, 600, 800, 1200, 2000, 3000, 5000, 8000, 10_000, 12_000]
-DEEP_EPOCHS = [100, 150, 200, 300, 400, 500, 600, 700, 800, 900, 1000, 1200, 1400, 1600, 1800, 2000]
-DEEP = (8, 5, 4, 3, 6)
+DEEP = ["tanh", "sigmoid", "sigmoid"]
+DEEP_EPOCHS = [100, 200, 300, 400, 600, 800, 1200, 2000, 3000, 5000, 8000, 12_000]
+SHARES = [1.0, 0.1]  # of the dependence of fathers and sons
 RATE, DECAY, MOMENTUM, CLIP = 4.0, 1e-6, 0.9, 0.1
+VALUE = {"tanh": np.tanh, "sigmoid": expit}
+SLOPE = {"tanh": lambda s: 1 - s**2, "sigmoid": lambda s: s * (1 - s)}
 
 
 def x2_table(rho: float, seed: int) -> NDArray[np.int64]:
@@ -59,22 +64,35 @@ def x2_network(seed: int) -> torch.nn.Sequential:
     return nn.mlp((8, 4, 3, 6), ["tanh", "sigmoid"], seed, frozen=[0])
 
 
-def gradients(P: Array, t: Array, W: Array, c: Array, v: Array, b: Array) -> list[Array]:
-    """Gradients of the cross-entropy for many networks, the first axis of every array."""
-    s = expit(t @ W + c[:, None])
-    Q = softmax(s @ v.swapaxes(1, 2) + b[:, None], axis=2)
-    r = P.sum(2, keepdims=True) * Q - P
-    a = (r @ v) * s * (1 - s)
-    return [t.swapaxes(1, 2) @ a, a.sum(1), r.swapaxes(1, 2) @ s, r.sum(1)]
+def deep_network(seed: int, classes: int) -> torch.nn.Sequential:
+    """Build the deeper network, nothing frozen."""
+    return nn.mlp((8, 5, 4, 3, classes), DEEP, seed)
 
 
-def descend(P: Array, t: Array, W: Array, v: Array, epochs: list[int]) -> list[list[Array]]:
-    """Run the published gradient descent on many networks at once; (W, c, v, b) after each of the epochs."""
-    theta = [W, np.zeros((len(W), W.shape[2])), v, np.zeros(v.shape[:2])]
+def gradients(P: Array, inputs: Array, theta: list[Array], kinds: list[str]) -> list[Array]:
+    """Gradients of the cross-entropy for many networks, the first axis of every array; theta as in `descend`."""
+    values = [inputs]
+    for W, c, kind in zip(theta[:-2:2], theta[1:-2:2], kinds, strict=True):
+        values.append(VALUE[kind](values[-1] @ W + c[:, None]))
+    Q = softmax(values[-1] @ theta[-2] + theta[-1][:, None], axis=2)
+    back = P.sum(2, keepdims=True) * Q - P
+    found: list[Array] = []
+    for i, kind in zip(range(len(values) - 1, -1, -1), [*kinds[::-1], ""], strict=True):
+        found = [values[i].swapaxes(1, 2) @ back, back.sum(1), *found]
+        if i:
+            back = (back @ theta[2 * i].swapaxes(1, 2)) * SLOPE[kind](values[i])
+    return found
+
+
+def descend(P: Array, inputs: Array, theta: list[Array], kinds: list[str], epochs: list[int]) -> list[list[Array]]:
+    """Run the published gradient descent on many networks at once; their weights after each of the epochs.
+
+    `theta` has the weights, shape (networks, m, k), and the biases of each layer in turn, the head last.
+    """
     velocity = [np.zeros_like(part) for part in theta]
     seen = []
     for step in range(max(epochs)):
-        g = gradients(P, t, *theta)
+        g = gradients(P, inputs, theta, kinds)
         norm = np.sqrt(sum((part**2).reshape(len(part), -1).sum(1) for part in g))
         rate = RATE / (1 + DECAY * step) * np.minimum(1, CLIP / norm)
         g = [(part.T * rate).T for part in g]
@@ -85,93 +103,85 @@ def descend(P: Array, t: Array, W: Array, v: Array, epochs: list[int]) -> list[l
     return seen
 
 
+def weights_of(networks: list[torch.nn.Sequential]) -> list[Array]:
+    """Weights (networks, m, k) and biases of every layer in turn, in the paper's orientation."""
+    linears = [[part for part in network if isinstance(part, torch.nn.Linear)] for network in networks]
+    theta: list[Array] = []
+    for layer in zip(*linears, strict=True):
+        theta.append(np.stack([one.weight.detach().numpy().T for one in layer]))
+        theta.append(np.stack([one.bias.detach().numpy() for one in layer]))
+    return theta
+
+
 def train_all() -> dict[str, Array]:
-    """Train every start, ρ and seed."""
+    """Train the published network from every start, for every ρ and seed."""
     counts = np.array([[x2_table(rho, seed) for seed in SEEDS] for rho in RHOS])
-    readings = [nn.read(x2_network(seed), np.eye(8)) for seed in SEEDS]
-    t, W, v = (np.stack(part) for part in zip(*((r.layers[1].t, r.layers[1].W, r.v) for r in readings), strict=True))
+    below, bias, *theta = weights_of([x2_network(seed) for seed in SEEDS])
+    t = np.tanh(below + bias[:, None])
     copies = len(STARTS) * len(RHOS)
     P = np.concatenate([counts.reshape(-1, 8, 6) / 100_000] * len(STARTS))
-    t_all, W_all, v_all = (np.concatenate([part] * copies) for part in (t, W, v))
-    W_all = W_all * np.repeat(STARTS, len(P) // len(STARTS))[:, None, None]
-    seen = descend(P, t_all, W_all, v_all, EPOCHS)
+    t_all, *theta = (np.concatenate([part] * copies) for part in (t, *theta))
+    theta[0] = theta[0] * np.repeat(STARTS, len(P) // len(STARTS))[:, None, None]
+    seen = descend(P, t_all, theta, ["sigmoid"], EPOCHS)
     shape = (len(EPOCHS), len(STARTS), len(RHOS), len(SEEDS))
     found = {
         name: np.array([at[i] for at in seen]).reshape(*shape, *seen[0][i].shape[1:])
         for i, name in enumerate(("W", "c", "v", "b"))
     }
+    found["v"] = found["v"].swapaxes(-1, -2)
     return {"counts": counts.astype(np.int32), "t": t, **found}
 
 
-def minimise_freely(joint: ufs.Joint) -> dict[str, Array]:
-    """Minimise the exact loss without a penalty, and note what grows."""
-
-    def look(step: int, network: torch.nn.Module) -> tuple[float, float]:
-        reading = nn.read(network, np.eye(8))
-        layer = reading.layers[1]
-        eta = np.abs((layer.t - joint.px @ layer.t) @ layer.W).max()
-        return float(np.linalg.norm(reading.v)), float(eta)
-
-    try:
-        nn.fit_exact(x2_network(0), joint, max_steps=800, record=look)
-    except nn.NotConverged as stopped:
-        message, training = str(stopped), stopped.training
-    v, eta = np.array(training.records).T
-    free = {"loss": training.losses, "gradient": training.gradients, "v": v, "eta": eta, "message": np.array(message)}
-    return {f"free_{name}": value for name, value in free.items()}
-
-
-def train_deep() -> dict[str, Array]:
-    """Train all layers of a deeper network at ρ = 0.02, three seeds."""
-    x, y = np.divmod(np.arange(48), 6)
-    found: dict[str, list[list[Array]]] = {}
-    for seed in range(3):
-
-        def look(epoch: int, network: torch.nn.Module) -> list[Array] | None:
-            return [p.detach().numpy().copy() for p in network.parameters()] if epoch in DEEP_EPOCHS else None
-
-        network = nn.mlp(DEEP, ["tanh", "sigmoid", "sigmoid"], seed)
-        history = nn.fit_samples(
-            network,
-            np.eye(8)[x],
-            y,
-            weights=x2_table(0.02, seed).ravel(),
-            epochs=max(DEEP_EPOCHS),
-            lr=RATE,
-            momentum=MOMENTUM,
-            nesterov=True,
-            decay=DECAY,
-            clip=CLIP,
-            record=look,
-            progress=False,
+def train_deep(name: str, tables: Array) -> dict[str, Array]:
+    """Train all layers of a deeper network on tables of shape (tables, seeds, 8, classes)."""
+    copies, seeds, _, classes = tables.shape
+    theta = weights_of([deep_network(seed, classes) for seed in range(seeds)])
+    theta = [np.concatenate([part] * copies) for part in theta]
+    inputs = np.broadcast_to(np.eye(8), (copies * seeds, 8, 8))
+    seen = descend(tables.reshape(-1, 8, classes), inputs, theta, DEEP, DEEP_EPOCHS)
+    return {
+        f"deep_{name}_{i // 2}_{'c' if i % 2 else 'W'}": np.array([at[i] for at in seen]).reshape(
+            len(DEEP_EPOCHS), copies, seeds, *theta[i].shape[1:]
         )
-        seen = [one for one in history.records if one is not None]
-        for i, values in enumerate(zip(*seen, strict=True)):
-            name = f"deep_{i // 2}_{'bias' if i % 2 else 'weight'}"
-            found.setdefault(name, []).append(list(values))
-    return {name: np.array(values) for name, values in found.items()}
+        for i in range(len(theta))
+    }
+
+
+def fathers_and_sons() -> Array:
+    """The table with each share of its dependence, once for every seed: shape (shares, seeds, 8, 8)."""
+    joint = ufs.Joint.from_counts(datasets.occupational_status())
+    independent = np.outer(joint.px, joint.py)
+    return np.array([[independent + share * (joint.P - independent)] * len(SEEDS) for share in SHARES])
 
 
 if __name__ == "__main__":
     start = time.perf_counter()
     results = train_all()
-    free = minimise_freely(ufs.Joint.from_counts(results["counts"][RHOS.index(0.02), 0]))
-    deep = train_deep()
+    results |= train_deep("rho", results["counts"][[RHOS.index(0.02)]] / 100_000)
+    results |= train_deep("real", fathers_and_sons())
     single: dict[str, Any] = {
-        name: values.astype(np.float32) if values.dtype == float else values
-        for name, values in (results | free | deep).items()
+        name: values.astype(np.float32) if values.dtype == float else values for name, values in results.items()
     }
     about = {
+        "date": datetime.date.today().isoformat(),
         "python": platform.python_version(),
         "numpy": np.__version__,
         "scipy": scipy.__version__,
         "torch": torch.__version__,
         "ufs": ufs.__version__,
+        "machine": {"system": platform.system(), "architecture": platform.machine(), "cores": os.cpu_count()},
         "seeds": list(SEEDS),
         "recipe": {"learning rate": RATE, "decay": DECAY, "Nesterov momentum": MOMENTUM, "clip": CLIP},
         "seconds": round(time.perf_counter() - start),
     }
     np.savez_compressed(
-        TARGET, about=json.dumps(about), epochs=EPOCHS, rhos=RHOS, starts=STARTS, deep_epochs=DEEP_EPOCHS, **single
+        TARGET,
+        about=json.dumps(about),
+        epochs=EPOCHS,
+        rhos=RHOS,
+        starts=STARTS,
+        deep_epochs=DEEP_EPOCHS,
+        shares=SHARES,
+        **single,
     )
     print(json.dumps(about, indent=1), f"{TARGET.stat().st_size / 1e3:.0f} kB")

@@ -89,7 +89,8 @@ def project(h: np.ndarray, t: np.ndarray, px: np.ndarray) -> np.ndarray:
     """The part of h on the centred t."""
     root = np.sqrt(px)[:, None]
     Q = np.linalg.qr(root * (t - px @ t))[0]
-    return Q @ (Q.T @ (root * h)) / root
+    part: np.ndarray = Q @ (Q.T @ (root * h)) / root
+    return part
 
 
 # ---- the theorem -----------------------------------------------------------------------------------------------------
@@ -111,23 +112,29 @@ def test_order_of_the_error_is_that_of_the_split(
     assert ufs.remainder_order(errors, eps) == pytest.approx(order, abs=0.06)
 
 
+def sides(
+    joint: ufs.Joint, layer: nn.Layer, v: np.ndarray, b: np.ndarray, skip: np.ndarray | float = 0.0, factor: float = 1
+) -> tuple[float, float]:
+    """Both sides of the theorem's inequality, of a block with a skip connection, and with a factor at the bending."""
+    t, px, root = layer.t, joint.px, np.sqrt(joint.px)[:, None]
+    v = v - joint.py @ v
+    a, u = px @ t @ layer.W + layer.c, (t - px @ t) @ layer.W
+    J, delta, d = expit(a) * expit(-a), np.expm1(np.abs(u).max()), b - np.log(joint.py)
+    s = skip + expit(a + u)
+    rest = ufs.optimal_features(v, b, joint) - skip
+    omega = np.abs(s @ v.T + d - joint.py @ d).max()
+    assert omega <= 1
+    lam, V = np.linalg.eigvalsh((v.T * joint.py) @ v)[0], np.linalg.norm(v, axis=1).max()
+    left = np.hypot(np.linalg.norm(root * (J * u - project(rest, t, px))), np.linalg.norm(expit(a) - px @ rest))
+    right = V / lam * (1.5 * omega**2 + factor * delta * np.sqrt(2 * ufs.log_loss(s, v, b, joint)))
+    return float(left), float(right + delta / 2 * np.linalg.norm(root * J * u))
+
+
 @pytest.mark.parametrize("eps", [1e-3, 1e-2, 0.05])
 def test_the_bound_holds_for_the_weights_and_the_means(full: ufs.Joint, eps: float) -> None:
-    joint, t, v = shrunk(full, eps), layer_below(), head(full, 3)
-    layer, b = trained(joint, t, v, MEAN)
-    a, u = joint.px @ t @ layer.W + layer.c, (t - joint.px @ t) @ layer.W
-    s, J = expit(a + u), expit(a) * expit(-a)
-    star = ufs.optimal_features(v, b, joint)
-    d = b - np.log(joint.py)
-    omega = np.abs(s @ v.T + d - joint.py @ d).max()
-    delta = np.expm1(np.abs(u).max())
-    assert omega <= 1
-    root = np.sqrt(joint.px)[:, None]
-    left = np.hypot(
-        np.linalg.norm(root * (J * u - project(star, t, joint.px))), np.linalg.norm(expit(a) - joint.px @ star)
-    )
-    right = np.linalg.norm(v, axis=1).max() / 9 * (1.5 * omega**2 + delta * np.sqrt(2 * ufs.log_loss(s, v, b, joint)))
-    right += delta / 2 * np.linalg.norm(root * J * u)
+    joint, v = shrunk(full, eps), head(full, 3)
+    layer, b = trained(joint, layer_below(), v, MEAN)
+    left, right = sides(joint, layer, v, b)
     assert 0 < left <= right
 
 
@@ -198,6 +205,48 @@ def test_width_keeps_its_share_of_a_uniform_span(full: ufs.Joint) -> None:
     assert np.mean(shares) == pytest.approx(2 / 6, abs=4 * np.std(shares) / np.sqrt(4000))
 
 
+class Held:
+    """Minima of the penalised loss, everything but the layer below trained."""
+
+    def __init__(self, joint: ufs.Joint, radius: float, mean: float, seed: int = 3) -> None:
+        network = nn.mlp((7, 3, 2, 5), ["tanh", "sigmoid"], seed, frozen=[0])
+        t, root = nn.read(network, np.eye(7)).layers[1].t, np.sqrt(joint.px)[:, None]
+        Q = np.linalg.qr(root * (t - joint.px @ t))[0]
+        top = np.linalg.svd(ufs.dtm(joint) @ Q)[2][:2].T
+        W = radius * np.linalg.lstsq(root * (t - joint.px @ t), Q @ top)[0]
+        c = mean - joint.px @ t @ W
+        put(network[2], W, c)
+        v, b = ufs.optimal_weights(expit(t @ W + c), joint)
+        put(network[4], v.T, b)
+        penalty = nn.whitening_penalty(joint, radius, mean=mean)
+        self.training = nn.fit_exact(network, joint, penalty=penalty, max_steps=150)
+        reading = nn.read(network, np.eye(7))
+        self.layer, self.v, self.b = reading.layers[1], reading.v, reading.b
+        self.error = error(self.layer.W, self.v, self.b, self.layer.t, joint)
+
+
+@pytest.mark.parametrize(("mean", "order"), [(-0.8, 1), (0.0, 2)])
+def test_held_units_obey_the_formula_to_the_order_of_their_size(full: ufs.Joint, mean: float, order: float) -> None:
+    joint, radii, errors = shrunk(full, 3e-4), np.array([0.3, 0.1, 0.03]), []
+    for radius in radii:
+        held = Held(joint, radius, mean)
+        assert held.training.gradient < 1e-10
+        layer, px = held.layer, joint.px
+        u = (layer.t - px @ layer.t) @ layer.W
+        spread = np.linalg.eigvalsh((u.T * px) @ u)
+        np.testing.assert_allclose(spread, radius**2, rtol=0.05)
+        left, right = sides(joint, layer, held.v, held.b, factor=1 + np.sqrt(spread.sum() / spread[0]) / 2)
+        assert 0 < left <= right
+        errors.append(held.error)
+    assert ufs.remainder_order(errors, radii) == pytest.approx(order, abs=0.15)
+
+
+def test_held_units_obey_the_formula_to_the_order_of_the_dependence(full: ufs.Joint) -> None:
+    eps = np.array([0.1, 0.03, 0.01])
+    errors = [Held(shrunk(full, e), 0.01, 0.0).error for e in eps]
+    assert ufs.remainder_order(errors, eps) == pytest.approx(1, abs=0.15)
+
+
 # ---- other layers ----------------------------------------------------------------------------------------------------
 
 
@@ -215,6 +264,99 @@ def test_lower_layer_sees_the_composite_head(full: ufs.Joint) -> None:
         lower, upper = nn.read(network, t0).layers
         errors.append(error(lower.W, *ufs.composite_head(upper.W, upper.c, v, b, upper.t, joint), t0, joint))
     assert ufs.remainder_order(errors, eps) == pytest.approx(1, abs=0.1)
+
+
+@pytest.mark.parametrize("eps", [1e-3, 1e-2])
+def test_the_bound_for_a_lower_layer_holds(full: ufs.Joint, eps: float) -> None:
+    joint, t0, v = shrunk(full, eps), layer_below(), head(full, 4)
+    px, root = joint.px, np.sqrt(joint.px)[:, None]
+    W, c, mean = np.array([[1.5, 0.4], [-0.5, 1.2], [0.3, -0.8]]), np.array([0.2, -0.1]), np.array([0.4, 0.6, 0.5])
+    b = np.log(joint.py) - v @ expit(mean @ W + c)
+    network = nn.mlp((3, 3, 2, 5), ["sigmoid"] * 2, 0, frozen=[1, 2])  # three units below two
+    put(network[0], np.zeros((3, 3)), logit(mean))
+    put(network[2], W, c)
+    put(network[4], v.T, b)
+    nn.fit_exact(network, joint, t0, tolerance=1e-12)
+    reading = nn.read(network, t0)
+    parts = []
+    for layer in reading.layers:
+        a, u = px @ layer.t @ layer.W + layer.c, (layer.t - px @ layer.t) @ layer.W
+        parts.append((u, expit(a) * expit(-a), np.expm1(np.abs(u).max())))
+    (u2, J2, delta2), (u, J, delta) = parts
+    star = ufs.optimal_features(v, b, joint)
+    r = (joint.P / px[:, None] - ufs.posterior(reading.s, v, b)) @ v
+    varrho = r - (star - reading.s) @ ((v.T * joint.py) @ v)
+    left = np.linalg.norm(root * ((J2 * u2) @ W * J - project(star, t0, px)))
+    chi = np.linalg.cond(W * J)
+    right = np.linalg.norm(root * varrho) + chi * (delta + delta2 + delta * delta2) * np.linalg.norm(root * r)
+    right = right / 16 + delta / 2 * np.linalg.norm(root * J * u)
+    right += delta2 / 2 * np.linalg.norm(W * J, 2) * np.linalg.norm(root * J2 * u2)
+    assert 0 < left <= right
+
+
+def test_a_residual_block_projects_what_the_skip_leaves(full: ufs.Joint) -> None:
+    class Block(torch.nn.Module):
+        def __init__(self, network: torch.nn.Sequential, skip: np.ndarray) -> None:
+            super().__init__()
+            self.hidden, self.head, self.skip = network[0], network[2], torch.tensor(skip)
+
+        def forward(self, t: torch.Tensor) -> torch.Tensor:
+            result: torch.Tensor = self.head(self.skip + torch.sigmoid(self.hidden(t)))
+            return result
+
+    eps, t, v, errors = np.geomspace(1e-3, 3e-2, 4), layer_below(), head(full, 4), []
+    for e in eps:
+        joint = shrunk(full, e)
+        skip = e / 4 * np.random.default_rng(16).standard_normal((7, 2))
+        b = np.log(joint.py) - v @ MEAN
+        network = nn.mlp((3, 2, 5), ["sigmoid"], 0, frozen=[1])
+        put(network[0], np.zeros((3, 2)), logit(MEAN))
+        put(network[2], v.T, b)
+        block = Block(network, skip)
+        nn.fit_exact(block, joint, t, tolerance=1e-12)
+        (layer,) = nn.read(block, t).layers
+        left, right = sides(joint, layer, v, b, skip)
+        assert 0 < left <= right
+        a = joint.px @ t @ layer.W + layer.c
+        u, root = (t - joint.px @ t) @ layer.W, np.sqrt(joint.px)[:, None]
+        rest, whole = (project(ufs.optimal_features(v, b, joint) - p, t, joint.px) for p in (skip, 0))
+        off = [
+            np.linalg.norm(root * (expit(a) * expit(-a) * u - one)) / np.linalg.norm(root * one)
+            for one in (rest, whole)
+        ]
+        errors.append(off[0])
+        assert off[1] > 0.1
+    assert ufs.remainder_order(errors, eps) == pytest.approx(1, abs=0.1)
+
+
+def test_rectifiers_that_switch_project_piece_by_piece(full: ufs.Joint) -> None:
+    joint, t, v = shrunk(full, 0.01), layer_below(), head(full, 4)
+    b, root = np.log(joint.py), np.sqrt(joint.px)[:, None]
+    kinks = 0
+    for seed in range(12):
+        network = nn.mlp((3, 2, 5), ["relu"], 0, frozen=[1])
+        rng = np.random.default_rng(seed)
+        put(network[0], 0.1 * rng.standard_normal((3, 2)), 0.02 * rng.standard_normal(2))
+        put(network[2], v.T, b)
+        try:
+            nn.fit_exact(network, joint, t, tolerance=1e-12, max_steps=300)
+        except nn.NotConverged:
+            kinks += 1
+            continue
+        reading = nn.read(network, t)
+        active = t @ reading.layers[0].W + reading.layers[0].c > 0
+        star = ufs.optimal_features(v, b, joint)
+        affine = np.column_stack([np.ones(7), t])
+        # coordinates in which Λ_v, 16 times the identity here, is the identity: the units separate
+        best = np.zeros((7, 2))
+        for z in range(2):
+            design = affine * active[:, z, None]
+            best[:, z] = design @ np.linalg.lstsq(root * design, root[:, 0] * star[:, z])[0]
+        d = b - np.log(joint.py)
+        omega = np.abs(reading.s @ v.T + d - joint.py @ d).max()
+        left = np.linalg.norm(root * (reading.s - best))
+        assert left <= 1.5 * np.linalg.norm(v, axis=1).max() / 16 * omega**2
+    assert kinks < 12
 
 
 def test_active_rectifiers_project_without_curvature(full: ufs.Joint) -> None:
@@ -239,59 +381,64 @@ def test_active_rectifiers_project_without_curvature(full: ufs.Joint) -> None:
 
 def test_the_file_says_where_it_comes_from(stored: dict[str, Any], experiment: ModuleType) -> None:
     about = json.loads(str(stored["about"]))
-    assert {"python", "numpy", "torch", "ufs", "seeds", "recipe", "seconds"} <= about.keys()
+    assert {"date", "python", "numpy", "torch", "ufs", "machine", "seeds", "recipe", "seconds"} <= about.keys()
     assert stored["epochs"].tolist() == experiment.EPOCHS
     assert stored["rhos"].tolist() == experiment.RHOS
+    assert stored["deep_epochs"].tolist() == experiment.DEEP_EPOCHS
     assert stored["W"].shape == (len(experiment.EPOCHS), 2, 7, 10, 4, 3)
+    assert stored["deep_real_3_W"].shape == (len(experiment.DEEP_EPOCHS), len(experiment.SHARES), 10, 3, 8)
     np.testing.assert_array_equal(stored["counts"][3, 4], experiment.x2_table(0.02, 4))
 
 
 def test_a_short_run_finds_the_stored_weights(stored: dict[str, Any], experiment: ModuleType) -> None:
     k, seeds, last = 3, slice(0, 4), 200
     t, P = stored["t"][seeds].astype(float), stored["counts"][k, seeds] / 100_000
-    readings = [nn.read(experiment.x2_network(seed), np.eye(8)) for seed in range(4)]
-    np.testing.assert_allclose([r.layers[1].t for r in readings], t, atol=1e-6)
-    W, v = np.stack([r.layers[1].W for r in readings]), np.stack([r.v for r in readings])
+    networks = [experiment.x2_network(seed) for seed in range(4)]
+    np.testing.assert_allclose([nn.read(one, np.eye(8)).layers[1].t for one in networks], t, atol=1e-6)
+    theta = experiment.weights_of(networks)[2:]
     wanted = [epoch for epoch in experiment.EPOCHS if epoch <= last]
-    for i, theta in enumerate(experiment.descend(P, t, W, v, wanted)):
-        for name, values in zip("Wcvb", theta, strict=True):
+    for i, (W, c, v, b) in enumerate(experiment.descend(P, t, theta, ["sigmoid"], wanted)):
+        for name, values in zip("Wcvb", (W, c, v.swapaxes(1, 2), b), strict=True):
             np.testing.assert_allclose(values, stored[name][i, 0, k, seeds], atol=2e-4)
 
 
+RECIPE: dict[str, Any] = {"lr": 4.0, "momentum": 0.9, "nesterov": True, "decay": 1e-6, "clip": 0.1, "progress": False}
+
+
 def test_many_networks_at_once_train_as_one_alone(experiment: ModuleType) -> None:
-    counts, network = experiment.x2_table(0.05, 1), experiment.x2_network(1)
-    start = nn.read(network, np.eye(8))
-    x, y = np.divmod(np.arange(48), 6)
-    settings: dict[str, Any] = {
-        "lr": 4.0,
-        "momentum": 0.9,
-        "nesterov": True,
-        "decay": 1e-6,
-        "clip": 0.1,
-        "progress": False,
-    }
-    nn.fit_samples(network, np.eye(8)[x], y, weights=counts.ravel(), epochs=60, **settings)
-    layer = start.layers[1]
-    ((W, c, v, b),) = experiment.descend(counts[None] / 100_000, layer.t[None], layer.W[None], start.v[None], [60])
-    alone = nn.read(network, np.eye(8))
-    for one, other in ((W, alone.layers[1].W), (c, alone.layers[1].c), (v, alone.v), (b, alone.b)):
-        np.testing.assert_allclose(one[0], other, atol=1e-4)
+    counts, x, y = experiment.x2_table(0.05, 1), *np.divmod(np.arange(48), 6)
+    networks = [experiment.deep_network(seed, 6) for seed in (0, 1)]
+    P, inputs = np.stack([counts, counts]) / 100_000, np.stack([np.eye(8)] * 2)
+    (together,) = experiment.descend(P, inputs, experiment.weights_of(networks), experiment.DEEP, [60])
+    for i, network in enumerate(networks):
+        nn.fit_samples(network, np.eye(8)[x], y, weights=counts.ravel(), epochs=60, **RECIPE)
+        for one, alone in zip(together, experiment.weights_of([network]), strict=True):
+            np.testing.assert_allclose(one[i], alone[0], atol=1e-4)
 
 
-def test_the_stored_deep_network_is_the_one_trained(stored: dict[str, Any], experiment: ModuleType) -> None:
-    x, y = np.divmod(np.arange(48), 6)
-    network = nn.mlp(experiment.DEEP, ["tanh", "sigmoid", "sigmoid"], 0)
-    settings: dict[str, Any] = {
-        "lr": 4.0,
-        "momentum": 0.9,
-        "nesterov": True,
-        "decay": 1e-6,
-        "clip": 0.1,
-        "progress": False,
-    }
-    counts = experiment.x2_table(0.02, 0)
-    nn.fit_samples(network, np.eye(8)[x], y, weights=counts.ravel(), epochs=100, **settings)
-    assert stored["deep_epochs"][0] == 100
-    for i, linear in enumerate(network[::2]):
-        np.testing.assert_allclose(linear.weight.detach().numpy(), stored[f"deep_{i}_weight"][0, 0], atol=2e-4)
-        np.testing.assert_allclose(linear.bias.detach().numpy(), stored[f"deep_{i}_bias"][0, 0], atol=2e-4)
+def test_the_stored_deep_networks_are_those_trained(stored: dict[str, Any], experiment: ModuleType) -> None:
+    tables = {"rho": stored["counts"][[3]] / 100_000, "real": experiment.fathers_and_sons()}
+    for name, P in tables.items():
+        theta = experiment.weights_of([experiment.deep_network(seed, P.shape[3]) for seed in range(2)])
+        inputs = np.stack([np.eye(8)] * 2)
+        (seen,) = experiment.descend(P[0, :2], inputs, theta, experiment.DEEP, [100])
+        for i, part in enumerate(seen):
+            kept = stored[f"deep_{name}_{i // 2}_{'c' if i % 2 else 'W'}"]
+            np.testing.assert_allclose(part, kept[0, 0, :2], atol=2e-4)
+
+
+def test_descent_keeps_the_balance_of_the_layers(stored: dict[str, Any], experiment: ModuleType) -> None:
+    """WᵀW - vᵀv at the weakest dependence, from where the biases have settled until the units bend."""
+
+    def balance(epoch: int, start: int, seed: int) -> np.ndarray:
+        W, v = (stored[name][experiment.EPOCHS.index(epoch), start, 0, seed].astype(float) for name in "Wv")
+        v -= v.mean(axis=0)
+        D: np.ndarray = W.T @ W - v.T @ v
+        return D
+
+    for seed in range(10):
+        for start in (0, 1):
+            first, last = (balance(epoch, start, seed) for epoch in (25, 400))
+            assert np.linalg.norm(last - first, 2) < 0.2 * np.linalg.norm(first, 2)
+        assert np.linalg.eigvalsh(balance(2000, 0, seed))[-1] > 0.5  # Glorot's start: some W e cannot become small
+        assert np.linalg.eigvalsh(balance(2000, 1, seed))[-1] < 0.05
