@@ -37,7 +37,7 @@ def scores(
     """H-scores of one set of features on the samples seen in training and on new ones, in nats.
 
     ``h_heldout`` is the two-sided score, on the new samples, of the features with the weights that are best on the
-    others: the cross-fitted score of chapter 9 with one fold.
+    others. It is the plug-in of H(s, v), with a bias of the order of one over the number of new samples.
     """
     seen = ufs.HScore().update(train, train_labels)
     new = ufs.HScore().update(test, test_labels)

@@ -145,7 +145,7 @@ def h_score_pair(f: Any, g: Any, joint: Joint | None = None) -> float:
 
 
 class HScore:
-    """Statistics from which the H-score follows, gathered in one pass, batch by batch and machine by machine (D9, R14).
+    """Statistics from which the H-score follows, gathered in one pass, by batches and machines (D9, R14, X3).
 
     They are the number of samples and the sum of the features in each class, and the matrix of second moments, all
     about a shift that the first batch fixes: (g + k) k numbers, however many samples there are, summed in float64.

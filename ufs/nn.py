@@ -573,7 +573,7 @@ def fit_exact(
     max_steps: int = 1000,
     record: Record | None = None,
 ) -> Training:
-    r"""Train a network on :math:`P_{XY}` itself: minimise :math:`D(P_{XY} \Vert P_X Q)` to rounding.
+    r"""Train a network on :math:`P_{XY}` itself (X1, X2): minimise :math:`D(P_{XY} \Vert P_X Q)` to rounding.
 
     L-BFGS first, then Newton steps with the exact Hessian, which need no help from the loss: near its minimum the loss
     changes less than its own rounding, while the gradient still tells the way. Directions that leave the loss alone
@@ -656,7 +656,7 @@ def fit_exact(
 
 
 def whitening_penalty(joint: Joint, radius: float, mean: float = 0.0, strength: float = 10.0) -> Penalty:
-    r"""Penalty that holds the last hidden pre-activations at a given mean and covariance, for :func:`fit_exact`.
+    r"""Penalty that holds the last hidden pre-activations at a given mean and covariance, for :func:`fit_exact` (X2).
 
     With :math:`a = W^T t(X) + c`, of covariance Λ, it is
 
