@@ -11,6 +11,9 @@ page := _build/html/index.html
 # `command $(or_say,what to do)`: a failed step ends the command, and the last line on the screen says what to do.
 or_say = || { printf '\n%s\n' "$(1)" >&2; exit 1; }
 
+# Two workers run the tests: with a thread each they do not wait for each other.
+tests := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(bin)/pytest -n 2
+
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: book test check serve lab clean help
@@ -21,8 +24,8 @@ book: $(installed)  ## build the book, strictly, and print the page to open
 	@printf '\nThe book is built. Open %s\n' "$(CURDIR)/$(page)"
 
 test: book  ## the book, then all tests: package, doctests, notebooks, pages
-	@$(bin)/pytest -n 2 --dist loadfile --doctest-modules ufs tests $(call or_say,A test of the package or of the book failed: see above.)
-	@$(bin)/pytest -n 2 --dist loadfile --nbval --nbval-current-env book $(call or_say,A notebook does not reproduce. If the change is meant: $(bin)/python book/execute.py FILE; then read the diff.)
+	@$(tests) --dist worksteal --doctest-modules ufs tests $(call or_say,A test of the package or of the book failed: see above.)
+	@$(tests) --dist loadfile --nbval --nbval-current-env book $(call or_say,A notebook does not reproduce. If the change is meant: $(bin)/python book/execute.py FILE; then read the diff.)
 	@printf '\nAll tests passed.\n'
 
 check: $(installed)  ## ruff, mypy and the schemas, without running anything

@@ -79,9 +79,11 @@ def url(request: pytest.FixtureRequest, address: str) -> str:
     return f"{address}{request.param}.html"
 
 
-@pytest.mark.parametrize("width", [1280, 375])
-def test_page_is_quiet_self_contained_and_fits(url: str, width: int, chromium: Browser, address: str) -> None:
-    visit = Visit(chromium, url, width, "light")
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (375, "dark")])
+def test_page_is_quiet_self_contained_fits_and_is_accessible(
+    url: str, width: int, scheme: str, chromium: Browser, address: str
+) -> None:
+    visit = Visit(chromium, url, width, scheme)
     page = visit.page
     assert not [line for line in visit.said if not any(word in line for word in HARMLESS)]
     assert not [request for request in visit.asked if not request.startswith((address, "data:", "blob:"))]
@@ -90,11 +92,6 @@ def test_page_is_quiet_self_contained_and_fits(url: str, width: int, chromium: B
     formulas = page.locator("span.math, div.math")
     assert page.locator("mjx-container").count() >= formulas.count()
     assert page.locator("mjx-merror, [data-mjx-error]").count() == 0
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_page_is_accessible(url: str, scheme: str, chromium: Browser) -> None:
-    page = Visit(chromium, url, 1280, scheme).page
     assert page.evaluate("document.documentElement.dataset.theme") == scheme
     page.evaluate(
         "document.querySelectorAll('details').forEach(fold => { fold.open = true })"
