@@ -265,7 +265,7 @@ def _mode(network: torch.nn.Module, training: bool) -> Iterator[None]:
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """On tables, several threads of torch wait for each other longer than they work: three to fifteen times as long."""
+    """On tables, several threads of torch wait for each other longer than they work, on small ones many times so."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
