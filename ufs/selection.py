@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ufs import _checks as check
-from ufs.dtm import dtm
+from ufs.dtm import _reflect, _reflector, dtm
 from ufs.inference import _orthonormal, feature_exponent
 from ufs.joint import Joint
 from ufs.local import _eps_within_simplex, _largest_eps, _reference_row
@@ -263,11 +263,8 @@ def attribute_exponents(h: ArrayLike, joint: Joint, px_v: ArrayLike) -> Array:
 
 
 def _hyperplane(p0: Array) -> Array:
-    """Orthonormal basis of the vectors perpendicular to the root of p0, in columns: a reflection takes it to e₁."""
-    w = np.sqrt(p0)
-    w[0] += 1
-    reflection: Array = np.eye(p0.size) - 2 * np.outer(w, w) / (w @ w)
-    return reflection[:, 1:]
+    """Orthonormal basis of the vectors perpendicular to the root of p0, in columns: a reflection takes it to −e₁."""
+    return _reflect(_reflector(np.sqrt(p0)), np.eye(p0.size))[:, 1:]
 
 
 def _frames(rng: np.random.Generator, draws: int, m: int, k: int) -> Array:

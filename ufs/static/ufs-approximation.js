@@ -20,7 +20,7 @@
  */
 ufsFigures.register("approximation", (root, /** @type {{eps: number[], x: Side, y: Side, runs: Run[]}} */ data, store) => {
   const { html, svg, place, letter, fixed, clamp, glide, button, press, controls, output, announcer } = ufsFigures;
-  const { handle, draggable, onKeys } = ufsFigures;
+  const { handle, draggable, onKeys, keepArrows, whenNarrow } = ufsFigures;
   const WIDTH = 340;
   const ROW = 26;
   const CHART = { wide: 700, narrow: 340, height: 250, left: 52, right: 20, top: 14, bottom: 42 };
@@ -242,18 +242,14 @@ ufsFigures.register("approximation", (root, /** @type {{eps: number[], x: Side, 
   }
 
   slider.addEventListener("input", () => lead({ step: Number(slider.value) }));
-  // a notebook moves between cells by arrow keys
-  slider.addEventListener("keydown", (event) => event.key.startsWith("Arrow") && event.stopPropagation());
+  keepArrows(slider);
 
-  new ResizeObserver(([entry]) => {
-    const now = entry.contentRect.width < NARROW;
-    if (now === narrow) return;
+  narrow = whenNarrow(root, NARROW, (now) => {
     narrow = now;
     build();
     draw();
-  }).observe(root);
+  });
 
   store.onChange(["features", "mode", "step"], readStore);
-  narrow = root.clientWidth > 0 && root.clientWidth < NARROW;
   readStore();
 });

@@ -20,6 +20,7 @@
  */
 ufsFigures.register("convergence", (root, /** @type {{tables: Table[]}} */ data, store) => {
   const { html, svg, place, letter, fixed, clamp, sum, glide, button, press, controls, output, announcer } = ufsFigures;
+  const { keepArrows, whenNarrow } = ufsFigures;
   const WIDTH = 340;
   const MANY = 12; // symbols from which the bars stand upright, each over a short label
   const CHART = { wide: 700, narrow: 340, height: 240, left: 52, right: 16, top: 14, bottom: 40 };
@@ -330,18 +331,14 @@ ufsFigures.register("convergence", (root, /** @type {{tables: Table[]}} */ data,
   }
 
   slider.addEventListener("input", () => go(Number(slider.value)));
-  // a notebook moves between cells by arrow keys
-  slider.addEventListener("keydown", (event) => event.key.startsWith("Arrow") && event.stopPropagation());
+  keepArrows(slider);
 
-  new ResizeObserver(([entry]) => {
-    const now = entry.contentRect.width < NARROW;
-    if (now === narrow) return;
+  narrow = whenNarrow(root, NARROW, (now) => {
     narrow = now;
     build();
     draw();
-  }).observe(root);
+  });
 
   store.onChange(["table", "start", "sweep"], readStore);
-  narrow = root.clientWidth > 0 && root.clientWidth < NARROW;
   readStore();
 });

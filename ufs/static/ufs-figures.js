@@ -267,6 +267,23 @@ var ufsFigures = (() => {
     });
   }
 
+  /** Leave the arrow keys to a slider: a notebook moves between cells by them. */
+  function keepArrows(slider) {
+    slider.addEventListener("keydown", (event) => event.key.startsWith("Arrow") && event.stopPropagation());
+  }
+
+  /** Whether a figure is narrower than a limit in pixels; `changed` is called with the answer whenever it changes. */
+  function whenNarrow(root, limit, changed) {
+    let narrow = root.clientWidth > 0 && root.clientWidth < limit;
+    new ResizeObserver(([entry]) => {
+      const now = entry.contentRect.width < limit;
+      if (now === narrow) return;
+      narrow = now;
+      changed(narrow);
+    }).observe(root);
+    return narrow;
+  }
+
   /**
    * A point of a disk that mouse, finger, arrow keys and buttons move. It keeps its angle while it is in the middle.
    * @param {{plane: Object, drawing: SVGElement, handle: SVGElement, end: (angle: number) => [number, number],
@@ -402,6 +419,6 @@ var ufsFigures = (() => {
     register, render,
     html, svg, place, letter, fixed, percent, clamp, sum, degrees, radians, turn, glide,
     button, press, controls, output, announcer, bars, labelWidth,
-    disk, axisName, handle, draggable, onKeys, diskPoint,
+    disk, axisName, handle, draggable, onKeys, keepArrows, whenNarrow, diskPoint,
   };
 })();

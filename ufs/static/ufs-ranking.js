@@ -15,6 +15,7 @@
  */
 ufsFigures.register("ranking", (root, /** @type {Data} */ data, store) => {
   const { html, svg, place, fixed, clamp, button, press, controls, output, announcer } = ufsFigures;
+  const { keepArrows, whenNarrow } = ufsFigures;
   const NARROW = 540; // pixels of the figure, below which the drawing has other proportions
   const SIZES = { wide: [680, 360], narrow: [343, 330] };
   const EDGE = { left: 52, right: 14, top: 16, bottom: 46 };
@@ -219,18 +220,14 @@ ufsFigures.register("ranking", (root, /** @type {Data} */ data, store) => {
     draw();
     store.set({ ...state });
   });
-  // a notebook moves between cells by arrow keys
-  slider.addEventListener("keydown", (event) => event.key.startsWith("Arrow") && event.stopPropagation());
+  keepArrows(slider);
 
-  new ResizeObserver(([entry]) => {
-    const now = entry.contentRect.width < NARROW;
-    if (now === narrow) return;
+  narrow = whenNarrow(root, NARROW, (now) => {
     narrow = now;
     build();
     draw();
-  }).observe(root);
+  });
 
   store.onChange(Object.keys(state), readStore);
-  narrow = root.clientWidth > 0 && root.clientWidth < NARROW;
   readStore();
 });

@@ -16,6 +16,7 @@
 ufsFigures.register("width", (root, /** @type {{tables: Table[]}} */ data, store) => {
   const { html, svg, place, letter, fixed, percent, clamp, sum, glide, button, press, controls, output, announcer } =
     ufsFigures;
+  const { keepArrows } = ufsFigures;
   const SIZE = 340;
   const MANY = 12; // symbols from which the bars stand upright, each over a short label
   const CHART = { height: 226, left: 44, right: 14, top: 16, bottom: 40 };
@@ -199,8 +200,7 @@ ufsFigures.register("width", (root, /** @type {{tables: Table[]}} */ data, store
     draw();
     store.set({ ...state });
   });
-  // a notebook moves between cells by arrow keys
-  slider.addEventListener("keydown", (event) => event.key.startsWith("Arrow") && event.stopPropagation());
+  keepArrows(slider);
 
   store.onChange(Object.keys(state), readStore);
   readStore();
