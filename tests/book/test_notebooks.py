@@ -12,8 +12,10 @@ from bookfiles import BOOK, CHAPTERS, NOTEBOOKS, PAGES, PROJECT, Directive, dire
 from nbformat import NotebookNode
 
 MACHINE = re.compile(
-    r"/(?:home|root|tmp|work|Users|opt|usr|var|private|mnt)/[\w.-]+|[A-Z]:\\\\?Users|" + re.escape(socket.gethostname())
+    r"/(?:home|root|tmp|work|Users|opt|usr|var|private|mnt)/[\w.-]+|[A-Z]:\\\\?Users|"
+    rf"\b{re.escape(socket.gethostname())}\b"
 )
+EMBEDDED = re.compile(r"data:image/[\w.+-]+;base64,[\w+/=\s]+")  # two letters of base64 name no machine
 STATEMENTS = {f"prf:{kind}" for kind in ("theorem", "proposition", "lemma", "corollary")}
 RESULTS = {"prf:theorem", "prf:proposition"}
 GLUED = re.compile(r"\{glue:[a-z]*\}`([^`]+)`|^[:`]{3,}\{glue:\w*\} *(\S+)", re.MULTILINE)
@@ -29,10 +31,12 @@ def outputs(page: str) -> Iterator[NotebookNode]:
 
 
 def output_texts(output: NotebookNode) -> Iterator[str]:
-    """What an output says, but for pictures that hold no text."""
+    """What an output says, but for pictures that hold no text, on their own or inside another."""
     yield output.get("text", "")
     yield from (
-        str(value) for key, value in output.get("data", {}).items() if not key.startswith(("image/png", "image/jpeg"))
+        EMBEDDED.sub("", str(value))
+        for key, value in output.get("data", {}).items()
+        if not key.startswith(("image/png", "image/jpeg"))
     )
 
 
