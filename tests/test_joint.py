@@ -247,3 +247,30 @@ def test_mutual_information_is_never_negative():
 
 def test_sparse_mutual_information_is_never_negative():
     assert min(Joint(sp.csr_array(independent(seed).P)).mutual_information() for seed in range(20)) >= 0
+
+
+@pytest.mark.parametrize("share", [0, 1e-6, 0.3, 1])
+def test_faded_scales_the_dependence_alone(share):
+    joint = Joint.from_counts(np.random.default_rng(0).integers(0, 9, (5, 4)) + np.eye(5, 4))
+    product = np.outer(joint.px, joint.py)
+    faded = joint.faded(share)
+    np.testing.assert_allclose(faded.P - product, share * (joint.P - product), atol=1e-16)
+    np.testing.assert_allclose(faded.px, joint.px, rtol=1e-14)
+    np.testing.assert_allclose(faded.py, joint.py, rtol=1e-14)
+
+
+def test_faded_keeps_labels_and_names():
+    faded = Joint(frame(FAIR)).faded(0.5)
+    assert (faded.x_labels, faded.y_labels) == (("ann", "bob"), ("tea", "rum"))
+    assert (faded.x_name, faded.y_name) == ("guest", "drink")
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.1, np.nan])
+def test_faded_beyond_the_table(share):
+    with refused("it must be between 0 (independence) and 1 (the table itself)"):
+        Joint(FAIR).faded(share)
+
+
+def test_a_sparse_table_does_not_fade():
+    with refused("make it dense with P.toarray() first"):
+        Joint(sp.csr_array(FAIR)).faded(0.5)

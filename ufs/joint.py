@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -175,6 +175,38 @@ class Joint:
         product = self.px[cells.row] * self.py[cells.col]
         elsewhere = max(0.0, 1 - float(product.sum()))  # what P_X P_Y puts on the cells that are not stored
         return kl_divergence(np.append(cells.data, 0.0), np.append(product, elsewhere))
+
+    def faded(self, share: float) -> Joint:
+        r"""The same marginals and modes with every σ multiplied by a share: the way to independence.
+
+        .. math:: P_X P_Y + t\, (P_{XY} - P_X P_Y)
+                  = P_X P_Y \Bigl(1 + \sum_{i=1}^{K} t\, \sigma_i f_i g_i\Bigr)
+
+        It is the distribution of the pair that is drawn from :math:`P_{XY}` with probability t, and otherwise from
+        :math:`P_X P_Y`.
+
+        Parameters
+        ----------
+        share : float
+            The t of the formula, between 0 (independence) and 1 (the table itself).
+
+        Raises
+        ------
+        ValueError
+            For a share outside [0, 1], and for a sparse table, which would not stay so.
+
+        Examples
+        --------
+        >>> Joint([[0.45, 0.05], [0.05, 0.45]]).faded(0.5).P
+        array([[0.35, 0.15],
+               [0.15, 0.35]])
+        """
+        if not 0 <= share <= 1:
+            raise ValueError(f"share = {share!r}: it must be between 0 (independence) and 1 (the table itself)")
+        if sp.issparse(self.P):
+            raise ValueError("a sparse table does not stay sparse when it fades: make it dense with P.toarray() first")
+        independent = np.outer(self.px, self.py)
+        return replace(self, P=independent + share * (self.P - independent))
 
 
 def _float_table(table: Any, name: str) -> Any:
