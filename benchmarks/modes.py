@@ -220,13 +220,13 @@ def main() -> None:
     arguments = parser.parse_args()
     start = time.perf_counter()
     cases = [
-        lambda: dense_case((1000, 1000), 1, 8),
-        lambda: dense_case((1000, 1000), 12, 8),
-        lambda: dense_case((5000, 500), 1, 8),
+        lambda: dense_case((1000, 1000), 1, 24),
+        lambda: dense_case((1000, 1000), 12, 24),
+        lambda: dense_case((5000, 500), 1, 24),
         lambda: sparse_case(15, 3),
         lambda: sparse_case(1, 2),
     ]
-    records, bar = [], tqdm(total=(3 * 8 + 3 + 2) * len(METHODS), unit="run")
+    records, bar = [], tqdm(total=(3 * 24 + 3 + 2) * len(METHODS), unit="run")
     for make in cases:
         records += measure(make(), arguments.budget, bar)
     bar.close()

@@ -21,7 +21,7 @@ ROUNDING = 1e-14  # B has norm 1: singular values below this are its rounding er
 GRAM_ASPECT = 4  # length over breadth of a table from which its Gram matrix is formed
 ROOM = 20  # basis vectors beyond twice the modes wanted
 LIMIT = 100_000  # steps, a thousand times the usual number, after which a run gives up
-LOOK = 10  # basis vectors between two looks at the residuals, until the first restart; then each restart is one
+LOOK = 10  # basis vectors between the first two looks at the residuals; the next come when these predict their end
 WIDEST = 16  # vectors from which a run starts
 SPARSE_BLOCK = 2**18  # non-zeros for which a thread is worth its while
 
@@ -126,8 +126,8 @@ def eigenvectors(
     T = np.zeros((room, room))
     Q, R = _orthonormal(rng.standard_normal((len(found), width)), found, 0.0, rng)
     size, near = 0, 0  # the Gram matrix couples a new block with the basis vectors from `near` on, and no others
-    restarted = False
-    for _ in range(LIMIT):
+    look, last, before = max(wanted, 2 * LOOK), 0, math.inf
+    for step in range(width, (LIMIT + 1) * width, width):  # counted in vectors
         new, size = slice(size, size + width), size + width
         known = basis[:, : old + size]
         known[:, -width:] = Q
@@ -137,28 +137,31 @@ def eigenvectors(
         W -= recent @ H
         T[near:size, new] = H
         T[new, near:size] = H.T
-        Q, R = _orthonormal(W, known, ROUNDING * np.abs(H).max(), rng)
+        Q, R = _orthonormal(W, known, ROUNDING * _norm(H), rng)
         near = size - width
         full = size + width > room
-        if full or (not restarted and size >= max(wanted, 2 * LOOK) and size % LOOK < width):
+        if full or step >= look:
             values, Y = (array[..., ::-1] for array in np.linalg.eigh(T[:size, :size]))
-            error = np.linalg.norm(R @ Y[-width:, :wanted], axis=0)
-            if size == free or _settled(values[:wanted], error, floor):
+            excess = _excess(values[:wanted], np.linalg.norm(R @ Y[-width:, :wanted], axis=0), floor)
+            if size == free or excess <= 1:
                 vectors: Array = known[:, old:] @ Y[:, :wanted]
                 return vectors
+            pace = math.log(before / excess) / (step - last) if before < math.inf else 0
+            look = step + (math.ceil(math.log(excess) / pace) if pace > 0 else LOOK)
+            last, before = step, excess
         if full:
-            kept = wanted + (room - wanted) // 2
+            kept = wanted + (room - wanted) // 3
             basis[:, old : old + kept] = known[:, old:] @ Y[:, :kept]
             T[:] = np.diag(np.append(values[:kept], np.zeros(room - kept)))
-            size, near, restarted = kept, 0, True
+            size, near = kept, 0
     raise np.linalg.LinAlgError(f"the modes did not converge in {LIMIT} steps: their σ's are too close together")
 
 
 def _orthonormal(W: Array, known: Array, noise: float, rng: np.random.Generator) -> tuple[Array, Array]:
     """Q orthogonal to the known vectors and R with W = Q @ R, where W is nearly so; random columns for lost ones."""
-    length = math.sqrt(np.vdot(W, W))
+    enough = max(0.5 * _norm(W), noise)
     Q, R = _qr(W - known @ (known.T @ W))
-    if np.abs(R.diagonal()).min() > max(0.5 * length, noise):
+    if all(abs(pivot) > enough for pivot in R.diagonal().tolist()):
         return Q, R
     lost = np.abs(R.diagonal()) <= noise
     R[lost] = 0
@@ -176,16 +179,21 @@ def _qr(W: Array) -> tuple[Array, Array]:
     if W.shape[1] > 1:
         Q, R = np.linalg.qr(W)
         return Q, R
-    norm = math.sqrt(np.vdot(W, W))
+    norm = _norm(W)
     return W / (norm or 1.0), np.array([[norm]])
 
 
-def _settled(values: Array, error: Array, floor: float) -> bool:
-    """Whether each Ritz pair is accurate, or too small to matter: for its Gram matrix, or beside the modes found."""
+def _norm(A: Array) -> float:
+    """Frobenius norm, without the detours of numpy.linalg.norm: of short arrays it would take the longest."""
+    return math.sqrt(np.vdot(A, A))
+
+
+def _excess(values: Array, error: Array, floor: float) -> float:
+    """Error over allowed error, at its worst. Pairs too small for the Gram matrix or the floor do not count."""
     s = np.sqrt(np.maximum(values, 0))
-    accurate = error <= s[0] * np.maximum(RESIDUAL * s, ROUNDING)
-    beside = values + error <= floor**2
-    return bool(np.all(accurate | (s <= max(GRAM_RANGE * s[0], ROUNDING)) | beside))
+    matter = (s > max(GRAM_RANGE * s[0], ROUNDING)) & (values + error > floor**2)
+    allowed = s[0] * np.maximum(RESIDUAL * s, ROUNDING)
+    return float(np.max(error[matter] / allowed[matter], initial=0))
 
 
 def _triples(BV: Array, V: Array, U: Array) -> Triples:
