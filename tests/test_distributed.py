@@ -130,6 +130,15 @@ def test_unknown_chunk_sizes():
             dask_statistics(X[chosen], np.zeros(3000))
 
 
+def test_labels_of_any_kind_in_a_list():
+    X, y = data()
+    names = [[0, "0", (1, 2), "a", b"a", frozenset([3])][c] for c in y]
+    with dask.config.set(scheduler="synchronous"):
+        found = dask_statistics(da.from_array(X, chunks=(1000, 20)), names)
+    assert set(found.classes) == set(names)
+    assert found.score() == pytest.approx(h_score(X, y), rel=1e-12)
+
+
 def test_refused():
     X, y = data()
     bad = X.copy()

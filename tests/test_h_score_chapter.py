@@ -23,11 +23,6 @@ def table(seed: int, shape: tuple[int, int] = (7, 5)) -> ufs.Joint:
     return ufs.Joint(cells / cells.sum())
 
 
-def faded(joint: ufs.Joint, share: float) -> ufs.Joint:
-    independent = np.outer(joint.px, joint.py)
-    return ufs.Joint(independent + share * (joint.P - independent))
-
-
 def log_odds(s: np.ndarray, joint: ufs.Joint) -> np.ndarray:
     """u*(x, y): the class means of s, centred, in the ruler of its covariance."""
     tilde = s - joint.px @ s
@@ -102,7 +97,7 @@ def test_modes_attain_the_bound_and_nothing_exceeds_it(joint: ufs.Joint) -> None
 def test_the_gain_is_within_its_bounds(joint: ufs.Joint, k: int) -> None:
     s = np.random.default_rng(3).standard_normal((len(joint.px), k))
     for share in (0.02, 0.1, 0.4, 0.7):
-        weak = faded(joint, share)
+        weak = joint.faded(share)
         score, exact = ufs.h_score(s, weak), gain(s, weak)
         delta = np.abs(log_odds(s, weak)).max()
         eps = np.linalg.norm(ufs.dtm(weak))
@@ -117,7 +112,7 @@ def test_what_the_forecast_leaves_out_is_of_third_order_with_a_known_coefficient
     shares = np.geomspace(0.01, 0.2, 6)
     left, rest = [], []
     for share in shares:
-        weak = faded(joint, share)
+        weak = joint.faded(share)
         left.append(gain(s, weak) - ufs.h_score(s, weak))
         rest.append(left[-1] + np.sum(np.outer(weak.px, weak.py) * log_odds(s, weak) ** 3) / 6)
     assert ufs.remainder_order(left, shares) == pytest.approx(3, abs=0.15)
@@ -268,7 +263,7 @@ def test_half_in_half_out_for_unequal_covariances() -> None:
 
 
 def test_the_local_head_gains_what_the_lower_bound_says() -> None:
-    joint = faded(table(12), 0.3)
+    joint = table(12).faded(0.3)
     s = np.random.default_rng(10).standard_normal((7, 2))
     u, score = log_odds(s, joint), ufs.h_score(s, joint)
     attained = np.sum(joint.P * u) - joint.px @ logsumexp(u + np.log(joint.py), axis=1)

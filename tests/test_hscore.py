@@ -306,8 +306,8 @@ def test_offset_and_scale_of_exact_numbers_change_nothing():
         assert h_score(shifted.astype(np.float32), y) == pytest.approx(h_score(F, y), rel=1e-12)
 
 
-def test_single_precision_is_left_where_it_overflows(large):
-    for factor in (1e25, 1e-25):
+def test_single_precision_is_left_where_it_overflows_or_underflows(large):
+    for factor in (1e25, 1e-22, 1e-25):
         F = (large[0] * factor).astype(np.float32)
         assert h_score(F, large[1]) == pytest.approx(h_score(large[0], large[1]), rel=1e-5)
 
@@ -319,6 +319,20 @@ def test_a_first_batch_that_is_far_away():
         far[:first] += 1e4
         h = HScore().update(far[:first], y[:first]).update(far[first:], y[first:])
         assert h.score() == pytest.approx(reference(far, y), rel=1e-7)
+
+
+@pytest.mark.parametrize("make", [np.array, torch.tensor])
+def test_the_shift_follows_the_samples(make):
+    X, y = clouds(5000, 8)
+    X = (X + 1e5).astype(np.float32)
+    X[:10] = 0  # all that the first batch has
+    batches = [(make(X[start : start + 10]), y[start : start + 10]) for start in range(0, 5000, 10)]
+    expected = pytest.approx(reference(X, y), rel=1e-7)
+    assert h_score(batches) == expected
+    merged = HScore()
+    for features, labels in batches:
+        merged.merge(HScore().update(features, labels))
+    assert merged.score() == expected
 
 
 # ---- input of every kind ---------------------------------------------------------------------------------------------
@@ -375,6 +389,25 @@ def test_bfloat16():
 def test_one_feature():
     X, y = clouds(300, 1)
     assert h_score(X[:, 0], y) == h_score(X, y)
+
+
+@pytest.mark.parametrize(
+    ("first", "step", "dtype"),
+    [
+        (-128, 1, np.int8),  # a range that the type itself cannot express
+        (2**64 - 256, 1, np.uint64),
+        (2**70, 2**60, np.float64),
+        (2**70, 1, object),
+    ],
+)
+def test_label_ids_of_any_size(first, step, dtype):
+    X, _ = clouds(2000, 3)
+    codes = np.arange(2000) % 256
+    ids = [first + step * code for code in codes.tolist()]
+    h = HScore().update(X, np.array(ids, dtype))
+    assert set(h.classes) == set(ids)
+    assert h.score() == pytest.approx(reference(X, codes), rel=1e-12)
+    assert Joint.from_samples(np.array(ids, dtype), codes).x_labels == tuple(ids[:256])
 
 
 def test_labels_of_two_batches_agree():
@@ -529,6 +562,17 @@ def test_refused():
         h_score(X, np.array([0, 0.5, 1, 0, 1, 0]))
     with refused("0.5 is no class"):
         h_score(X, torch.tensor([0, 0.5, 1, 0, 1, 0]))
+    for missing in (pd.NA, pd.NaT, np.nan):
+        with refused(f"{missing} is no class: leave out the samples whose label is missing"):
+            h_score(X, np.array(["a", "b", missing, "a", "b", "a"], dtype=object))
+    masked = np.arange(6) == 4
+    with refused("labels[4] is masked"):
+        h_score(X, np.ma.masked_array(y, masked))
+    with refused("features[4, 0] is masked"):
+        h_score(np.ma.masked_array(X, masked[:, None] | np.zeros(2, bool)), y)
+    for no_sequence in ("abcabc", 3, {0, 1}, (c for c in y)):
+        with refused("labels have 0 axes, not 1"):
+            h_score(X, no_sequence)
     with refused("a label is not hashable"):
         h_score(X, [[0]] * 6)
     with refused("is no class"):
@@ -543,6 +587,9 @@ def test_refused():
         h_score(torch.tensor(X + 1j), y)
     with refused("real numbers"):
         h_score([["a"]] * 6, y)
+    for sparse in (sp.csr_array(X), torch.tensor(X).to_sparse()):
+        with refused("features is sparse, and centred it is not: give dense batches"):
+            h_score(sparse, y)
     with refused("one feature at least"):
         h_score(np.zeros((6, 0)), y)
     for nothing in (lambda: h_score(np.zeros((0, 2)), []), lambda: h_score([]), HScore().score):
@@ -564,8 +611,13 @@ def test_refused():
         HScore().update(np.zeros((4, 3)), [0, 1, 0, 1]).update(X, y)
     with refused("2 features here and 3 before"):
         HScore().update(np.zeros((4, 3)), [0, 1, 0, 1]).merge(HScore().update(X, y))
-    with refused("exceed the range of float64"):
+    with refused("the squares of feature 0 exceed the range of float64"):
         h_score(X * 1e200, y)
+    with refused("the squares of feature 1 are too small for float64"):
+        h_score(X * [1, 1e-180], y)
+    h = HScore().update(X, y).update(X * 1e200, y)
+    with refused("the squares of feature 0 exceed the range of float64"):
+        h.score()
     with refused("f has shape (6, 2) and g (6, 1)"):
         h_score_pair(X, X[:, :1])
     with refused("f has shape (6, 2) and g (5, 2)"):
@@ -677,6 +729,11 @@ def test_files_that_are_refused(tmp_path):
     HScore().update(X, y).save(tmp_path / "f")
     with np.load(tmp_path / "f") as file:
         arrays = dict(file) | {"shift": np.zeros(3)}
+    content = bytearray((tmp_path / "f").read_bytes())
+    content[content.index(b"NUMPY") + 130] ^= 1
+    (tmp_path / "h").write_bytes(content)
+    with refused("h is damaged: Bad CRC-32"):
+        HScore.load(tmp_path / "h")
     np.savez(tmp_path / "f.npz", **arrays)
     with refused("is damaged: its arrays do not fit together"):
         HScore.load(tmp_path / "f.npz")

@@ -64,6 +64,9 @@ class Numpy:
         with np.errstate(all="ignore"):  # what is not finite is refused with its place, soon
             return _round_shift(np, sample[0], sample - sample[0]).astype(dtype).astype(np.float64)
 
+    def rounded(self, values: Any, spread: Any) -> Any:
+        return _rounded(np, values, spread)
+
     def blocks(self, X: Any, shift: Any, rows: int, dtype: Any) -> Iterator[tuple[int, Any]]:
         """The centred rows, always in the same memory."""
         buffer = np.empty((min(rows, len(X)), X.shape[1]), dtype)
@@ -146,6 +149,9 @@ class Torch:
         sample = self.double(X[:: max(1, len(X) // SAMPLE)])
         return self.zeros(X.shape[1]).copy_(_round_shift(self.torch, sample[0], sample - sample[0]))
 
+    def rounded(self, values: Any, spread: Any) -> Any:
+        return _rounded(self.torch, values, spread)
+
     def blocks(self, X: Any, shift: Any, rows: int, _: Any) -> Iterator[tuple[int, Any]]:
         for start in range(0, len(X), rows):
             yield start, self.double(X[start : start + rows]) - shift
@@ -183,12 +189,17 @@ Library: TypeAlias = Numpy | Torch
 
 
 def _round_shift(library: Any, first: Any, others: Any) -> Any:
-    """Near the mean, in steps of about a tenth of the spread: exact for a constant column.
+    """Near the mean: exact for a constant column."""
+    shift = first + others.mean(0)
+    spread = abs(first + others - shift).mean(0)
+    return library.where(spread > 0, _rounded(library, shift, spread), first)
+
+
+def _rounded(library: Any, values: Any, spread: Any) -> Any:
+    """In steps of about a tenth of the spread.
 
     Features that take few values, as the zero of a rectifier, then have few digits after the shift as well, and their
     sums are exact. Else each of them is rounded the same way, and the errors add up.
     """
-    shift = first + others.mean(0)
-    spread = abs(first + others - shift).mean(0)
     step = 2.0 ** library.floor(library.log2(spread / 8))
-    return library.where(spread > 0, library.round(shift / step) * step, first)
+    return library.round(values / step) * step

@@ -6,6 +6,7 @@ from collections.abc import Hashable, Iterable
 from typing import Any
 
 import numpy as np
+import scipy.sparse as sp
 
 from ufs._backends import is_tensor, library_of
 from ufs.joint import _encode
@@ -24,10 +25,13 @@ def samples(features: Any, labels: Any) -> tuple[Any, list[Hashable], Any]:
 
 def matrix(features: Any, name: str) -> Any:
     """Real numbers as an array or tensor of two axes; nothing is copied that is one already."""
+    if sp.issparse(features) or (is_tensor(features) and str(features.layout) != "torch.strided"):
+        raise ValueError(f"{name} is sparse, and centred it is not: give dense batches of rows, one after the other")
     if is_tensor(features):
         values = features.detach()
         real = not values.is_complex()
     else:
+        _refuse_masked(features, name)
         values = np.asarray(features)
         real = values.dtype.kind in "fiub"
     if not real or values.ndim not in (1, 2):
@@ -42,13 +46,17 @@ def matrix(features: Any, name: str) -> Any:
 
 def classes_of(labels: Any) -> tuple[list[Hashable], Any]:
     """The classes that occur, as Python values, and for each sample the index of its class."""
-    axes = getattr(labels, "ndim", 1)
+    _refuse_masked(labels, "labels")
+    values = labels if is_tensor(labels) or isinstance(labels, list | tuple) else np.asarray(labels)
+    axes = getattr(values, "ndim", 1)
     if axes != 1:
-        raise ValueError(f"labels have {axes} axes, not 1: give one class per sample (argmax(1) of one-hot rows)")
+        raise ValueError(
+            f"labels have {axes} axes, not 1: give one class per sample, in a list or an array (argmax(1) of one-hot "
+            "rows)"
+        )
     if is_tensor(labels):
         symbols, codes = labels.detach().unique(return_inverse=True)
         return _plain(symbols.tolist()), codes
-    values = labels if isinstance(labels, list | tuple) else np.asarray(labels)
     if len(values) == 0:
         return [], np.zeros(0, np.intp)
     if isinstance(values, np.ndarray) and values.dtype != object:
@@ -67,11 +75,28 @@ def _plain(symbols: Iterable[Any]) -> list[Hashable]:
     result = []
     for symbol in symbols:
         value = symbol.item() if isinstance(symbol, np.generic) else symbol
+        if _missing(value):
+            raise ValueError(f"{symbol!r} is no class: leave out the samples whose label is missing")
         fractional = isinstance(value, float) and not value.is_integer()
-        if fractional or value is None or hasattr(value, "dtype"):
+        if fractional or hasattr(value, "dtype"):
             raise ValueError(f"{symbol!r} is no class: {REMEDY}")
         result.append(int(value) if isinstance(value, float) else value)
     return result
+
+
+def _missing(value: Any) -> bool:
+    """None, NaN, NaT, or the NA of pandas, which does not even say whether it equals itself."""
+    try:
+        return value is None or bool(value != value)
+    except TypeError:
+        return True
+
+
+def _refuse_masked(values: Any, name: str) -> None:
+    """numpy.asarray would take what is under the mask."""
+    if np.ma.is_masked(values):
+        where = ", ".join(map(str, np.argwhere(np.ma.getmaskarray(values))[0]))
+        raise ValueError(f"{name}[{where}] is masked: give a value in its place, or leave the sample out")
 
 
 def not_finite(block: Any, start: int, name: str) -> ValueError:

@@ -52,6 +52,8 @@ def dask_statistics(features: Any, labels: Any) -> HScore:
     >>> round(dask_statistics(features, labels).score(), 12)
     0.166666666667
     """
+    if isinstance(labels, list | tuple) and not isinstance(features, list | tuple):
+        labels = np.fromiter(labels, object, len(labels))  # as they are: an array of 0 and "0" would hold "0" twice
     result: HScore = _tree(_statistics_of, _merged, _blocks(features, labels))
     return result
 

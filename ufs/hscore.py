@@ -8,7 +8,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from os import PathLike
 from typing import Any
-from zipfile import is_zipfile
+from zipfile import BadZipFile, is_zipfile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,9 @@ __all__ = ["HScore", "h_score", "h_score_pair"]
 
 CHUNK = 2**20  # features are centred and multiplied in blocks of about so many numbers, which stay in the cache
 CONSTANT = 1e-13  # a column that varies by less than this share of its square about the shift is constant
+FAR = 4  # squares about the shift, over those about the mean, from which the shift is moved
+UNDERFLOW = np.finfo(float).tiny / np.finfo(float).eps  # squares that are smaller have fewer digits, or none
+SINGLE_UNDERFLOW = float(np.finfo(np.float32).tiny / np.finfo(np.float32).eps)
 SINGLE_FROM = 2**30  # multiplications from which single precision is worth a try
 SINGLE_ERROR = 1e-7  # estimated relative error up to which its outcome is kept
 PROBES = 4  # random vectors that tell how near to singular a matrix is
@@ -46,7 +49,7 @@ def h_score(features: Any, labels: Any = None, *, extractor: Callable[[Any], Any
     labels : sequence or torch.Tensor, shape (n,); or Joint
         The class of each sample: integers, strings or anything else that is hashable. With a
         :class:`~ufs.joint.Joint` in their place, features has one row for each symbol of X, shape (\|𝒳\|, k), and
-        the expectations are those of the joint distribution itself.
+        the expectations are those of the joint distribution itself (on the host, as the distribution is).
     extractor : callable, optional
         For batches: maps the first member of each batch to its features, as a ``torch.nn.Module`` does. It is called
         without recording gradients.
@@ -61,8 +64,9 @@ def h_score(features: Any, labels: Any = None, *, extractor: Callable[[Any], Any
     ------
     ValueError
         For features that are not numbers in one or two axes; for one that is not finite, naming the first such row and
-        column; for labels that are missing, are not hashable, are floats other than integers, or do not match the
-        features in length; if there is no sample; for an extractor in training mode, or without batches.
+        column; for labels that are not hashable, are floats other than integers, mark a missing value (None, NaN), or
+        do not match the features in length; if there are no labels, or no sample; for an extractor in training mode, or
+        without batches.
 
     Notes
     -----
@@ -148,8 +152,9 @@ class HScore:
     """Statistics from which the H-score follows, gathered in one pass, by batches and machines (D9, R14, X3).
 
     They are the number of samples and the sum of the features in each class, and the matrix of second moments, all
-    about a shift that the first batch fixes: (g + k) k numbers, however many samples there are, summed in float64.
-    The order of batches, and how they are split among parts that are merged, changes nothing but the last digits.
+    about a shift that the first batch fixes, and that moves if others lie far from it: (g + k) k numbers, however many
+    samples there are, summed in float64. The order of batches, and how they are split among parts that are merged,
+    changes nothing but the last digits.
 
     Attributes
     ----------
@@ -227,9 +232,12 @@ class HScore:
         if len(X) == 0:
             return self
         self._fits(X.shape[1])
+        before = self.n
         # a batch of one block is refused before it changes anything; of several, not all may be good
         in_place = len(X) <= _block(X.shape[1], np.float64)
-        return self._absorb(X, classes, codes) if in_place else self.merge(HScore()._absorb(X, classes, codes))
+        if not in_place:
+            return self.merge(HScore()._absorb(X, classes, codes))
+        return self._absorb(X, classes, codes)._recentre(before)
 
     def merge(self, other: HScore) -> HScore:
         """Take in the statistics of other samples, which stay as they are.
@@ -257,6 +265,7 @@ class HScore:
             arrays = (other._counts, other._sums, other._shift, other._gram)
             self._counts, self._sums, self._shift, self._gram = (each + 0 for each in arrays)
             return self
+        before = self.n
         put = self._library.array
         counts, sums, shift, gram = map(put, (other._counts, other._sums, other._shift, other._gram))
         rows = self._index(other.classes, other.width)
@@ -268,7 +277,7 @@ class HScore:
         self._counts[rows] += counts
         self._sums[rows] += sums
         self._solved = None
-        return self
+        return self._recentre(before)
 
     def score(self) -> float:
         """One-sided H-score of all samples seen, in nats (D9).
@@ -276,7 +285,7 @@ class HScore:
         Raises
         ------
         ValueError
-            If there is no sample, or a feature is so large that its square exceeds the range of float64.
+            If there is no sample, or a feature is so large or so small that its square leaves the range of float64.
         """
         return 0.5 * float(self._solution().squares.sum())
 
@@ -413,14 +422,17 @@ class HScore:
         Raises
         ------
         ValueError
-            If the file holds something else.
+            If the file holds something else, or is damaged.
         """
         with open(path, "rb") as file:
             if not is_zipfile(file):
                 raise ValueError(f"{path} is no .npz file: HScore.save writes one")
             file.seek(0)
-            with np.load(file, allow_pickle=False) as arrays:
-                found = dict(arrays)
+            try:
+                with np.load(file, allow_pickle=False) as arrays:
+                    found = dict(arrays)
+            except BadZipFile as error:
+                raise ValueError(f"{path} is damaged: {error}") from error
         if found.get("format", np.array(None)).tolist() != FORMAT:
             raise ValueError(f"{path} holds no statistics of the H-score: HScore.save writes them")
         missing = {"classes", "counts", "sums", "shift", "gram"} - found.keys()
@@ -473,6 +485,26 @@ class HScore:
         self._sums[rows] += total
         return self
 
+    def _recentre(self, before: int) -> HScore:
+        """Move the shift into the cloud, where the first samples lay far from it.
+
+        Whenever n passes a power of two: those that the shift was chosen for are then never few among all.
+        """
+        if self.n.bit_length() == before.bit_length():
+            return self
+        n, library = self._counts.sum(), self._library
+        mean, moment = self._sums.sum(0) / n, self._gram.diagonal() / n
+        if not library.finite(moment):  # told when the score is asked for
+            return self
+        variance = moment - mean * mean
+        far = (moment > FAR * variance) & (variance > CONSTANT * moment)
+        if bool(far.any()):
+            target = self._shift + 0
+            target[far] += library.rounded(mean[far], variance[far] ** 0.5)
+            self._sums, self._gram = _about(target, self._counts, self._sums, self._shift, self._gram)
+            self._shift = target
+        return self
+
     def _move(self, library: Library) -> None:
         """The statistics, not the features, to another library or device."""
         if self._shift is not None:
@@ -521,6 +553,10 @@ def _equilibrated(h: HScore) -> tuple[Any, Any, Any]:
     if not library.finite(moment):
         column = library.host(moment).argmax()
         raise ValueError(f"the squares of feature {column} exceed the range of float64: divide it by a large number")
+    lost = (moment < UNDERFLOW) & (sums != 0).any(0)
+    if bool(lost.any()):
+        column = library.host(lost).argmax()
+        raise ValueError(f"the squares of feature {column} are too small for float64: multiply it by a large number")
     variance = moment - mean * mean
     varies = variance > CONSTANT * moment
     if not bool(varies.all()):
@@ -584,6 +620,8 @@ def _in_single_precision(X: Any, classes: list[Hashable], codes: Any) -> float |
         statistics = HScore()._absorb(X, classes, codes, np.float32)
         solution = statistics._solution()
     except ValueError:  # sums or squares beyond single precision; what is not finite is found again, in double
+        return None
+    if bool((statistics._gram.diagonal() < len(X) * SINGLE_UNDERFLOW).any()):
         return None
     score = statistics.score()
     # independent errors E of size u in R move H by tr(E W Wᵀ)/2; over few samples the errors of sums average out less

@@ -269,12 +269,12 @@ def _encode(samples: ArrayLike, name: str) -> tuple[NDArray[Any], NDArray[np.int
         whole = np.isfinite(values) & (values == np.floor(values))
         fault = "is not an integer: bin a continuous variable first (numpy.digitize), or pass codes or strings"
         check.entries(whole, values, name, fault)
-        values = values.astype(np.int64)
+        values = values.astype(np.int64) if np.abs(values).max() < 2**63 else values
     if values.dtype.kind in "iu":
         low = values.min()
         if int(values.max()) - int(low) <= 4 * values.size:  # counting beats sorting
-            offsets = (values - low).astype(np.intp)
+            offsets = np.subtract(values, low, dtype=np.intp)  # the type of the values may be too narrow for it
             present = np.bincount(offsets) > 0
-            return np.flatnonzero(present) + low, (np.cumsum(present) - 1)[offsets]
+            return np.flatnonzero(present).astype(values.dtype) + low, (np.cumsum(present) - 1)[offsets]
     symbols, codes = np.unique(values, return_inverse=True)
     return symbols, codes
