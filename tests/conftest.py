@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import pytest
-from figure_page import chromium, pages, show
+from figure_page import chromium, eyes, many, pages, show
 
-__all__ = ["chromium", "pages", "project", "show", "site"]
+__all__ = ["chromium", "eyes", "many", "pages", "project", "show", "site"]
 
 PROJECT = Path(__file__).parents[1]
 

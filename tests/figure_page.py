@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 import pytest
 
+from ufs import Joint
+
 if TYPE_CHECKING:
     from ufs.widgets import Figure
 
@@ -28,12 +30,36 @@ FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 PHONE = {"viewport": {"width": 375, "height": 700}, "has_touch": True, "is_mobile": True}
 HOSTILE = "</script><b onclick=\"alert('x')\">&amp;\u2028é"
 
+EYES = ["Brown", "Blue", "Hazel", "Green"]
+HAIR = ["Black", "Brown", "Red", "Blond"]
+COUNTS = np.array([[68, 119, 26, 7], [20, 84, 17, 94], [15, 54, 14, 10], [5, 29, 14, 16]])
+
+
+@pytest.fixture
+def eyes() -> Joint:
+    """The colours of eyes and hair of 592 students."""
+    return Joint.from_counts(COUNTS, x_labels=EYES, y_labels=HAIR, x_name="Eye", y_name="Hair")
+
+
+@pytest.fixture
+def many() -> Joint:
+    """A table with as many symbols as figures of small tables have room for."""
+    table = np.random.default_rng(2).gamma(0.5, size=(20, 15)) + 0.01
+    return Joint.from_counts(table, x_labels=[chr(97 + i) for i in range(20)], y_labels=[str(i) for i in range(15)])
+
 
 def content(figure: Figure) -> dict[str, Any]:
     """Return the data and the state inside a figure's HTML."""
     found = re.findall(r'<script type="application/json">(.*?)</script>', figure.html(), re.DOTALL)
     assert len(found) == 1
     return json.loads(found[0])
+
+
+def assert_hostile_text_is_text(figure: Figure) -> None:
+    """HOSTILE is among the data, and nothing in the figure's HTML is an element because of it."""
+    data, rest = figure.html().split("</script>")
+    assert json.dumps(HOSTILE)[1:-1].replace("<", "\\u003c") in data
+    assert "<b onclick" not in rest
 
 
 # ---- the page --------------------------------------------------------------------------------------------------------
@@ -130,6 +156,29 @@ def number(text: str) -> float:
 def numbers(page: Any, selector: str) -> np.ndarray:
     """Return the number that each element shows."""
     return np.array([number(text) for text in page.locator(selector).all_inner_texts()])
+
+
+def reading(page: Any, name: str) -> float:
+    """Return the number in the text of the first element of class ufs-name."""
+    return float(re.sub(r"[^\d.-]", "", page.locator(f".ufs-{name}").inner_text().replace("−", "-")))
+
+
+def output(page: Any, name: str) -> str:
+    """Return what the figure writes into the place of this name."""
+    return page.locator(f".ufs-out-{name}").inner_text()
+
+
+def centre(mark: Any) -> tuple[float, float]:
+    """Return where the middle of an element is on the screen."""
+    box = mark.bounding_box()
+    return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+
+
+def boxes(rectangles: Any) -> list[list[float]]:
+    """Return x, y, width and height of each rectangle, in the drawing's units."""
+    return rectangles.evaluate_all(
+        "nodes => nodes.map(n => ['x', 'y', 'width', 'height'].map(key => Number(n.getAttribute(key))))"
+    )
 
 
 def on_disk(page: Any, a: float, b: float) -> tuple[float, float]:

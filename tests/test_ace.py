@@ -197,6 +197,14 @@ def test_too_few_sweeps_are_reported() -> None:
     assert found.sweeps == 3
 
 
+def test_the_warning_points_at_the_call() -> None:
+    x, y = np.random.default_rng(0).standard_normal((2, 50))
+    for settings in ({"bins": 5}, {"smoothers": (lambda v: v / 2, lambda v: v**3)}):
+        with pytest.warns(RuntimeWarning, match="after 1 sweeps") as caught:
+            ace(x, y, max_sweeps=1, **settings)
+        assert [warning.filename for warning in caught] == [__file__]
+
+
 def test_the_start_is_used() -> None:
     joint = Joint.from_counts(EYES)
     assert ace(joint, k=2, start=modes(joint, 2).f).sweeps == 1
@@ -318,7 +326,11 @@ def test_floor_bounds_the_mean_of_what_independence_shows(shape: tuple[int, int]
         (lambda: ace_sweep(Joint.from_counts(EYES), np.ones(4)), r"f has shape \(4,\)"),
         (lambda: equal_mass_bins([1.0, 2.0], 3), "2 to 2 bins"),
         (lambda: equal_mass_bins([1.0, np.inf], 2), r"values\[1\] = inf is not finite"),
+        (lambda: ace([0.1, 0.2, 0.3], [0, 1, 1], bins=(0.15, 0.25, 0.28)), "a tuple of 3"),
+        (lambda: ace([0.1], [0.1], smoothers=(np.copy, np.copy)), "1 samples"),
+        (lambda: ace([0.1, 0.2], [0.1, 0.2], smoothers=np.copy), "smoothers is no pair"),  # type: ignore[arg-type]
         (lambda: noise_floor((1, 4), 10), "two symbols"),
+        (lambda: noise_floor((4,), 10), "two symbols"),  # type: ignore[arg-type]
         (lambda: noise_floor((4, 4), 0), "needs a sample"),
     ],
 )

@@ -42,6 +42,13 @@ def test_the_table_says_when_the_range_was_not_exhausted():
     assert list(table["within 10 % up to ε ="]) == ["0.5 or more", "0.2"]
 
 
+def test_a_table_has_rows_that_can_be_compared():
+    with pytest.raises(ValueError, match="ranges are none"):
+        certificate_table([])
+    with pytest.raises(ValueError, match=r"ranges are 0\.1, 0\.05"):
+        certificate_table([Certificate(name, 2, 0.5, within, (0.1, 1.0)) for name, within in (("a", 0.1), ("b", 0.05))])
+
+
 @pytest.mark.parametrize(
     ("remainder", "eps", "message"),
     [

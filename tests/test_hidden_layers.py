@@ -46,8 +46,7 @@ def full() -> ufs.Joint:
 
 def shrunk(full: ufs.Joint, eps: float) -> ufs.Joint:
     """The table shrunk towards independence, ‖B̃‖ = ε."""
-    independent = np.outer(full.px, full.py)
-    return ufs.Joint(independent + eps / np.linalg.norm(ufs.dtm(full)) * (full.P - independent))
+    return full.faded(float(eps / np.linalg.norm(ufs.dtm(full))))
 
 
 def layer_below(seed: int = 12, units: int = 3) -> np.ndarray:

@@ -304,7 +304,8 @@ def test_features_and_zeros_that_make_no_sense_are_refused() -> None:
     for n in (0, 2.5, []):
         with pytest.raises(ValueError, match="sample sizes"):
             simulate_error([0, 0, 1], P1, P2, n)
-    with pytest.raises(ValueError, match="trials = 0"):
-        simulate_error([0, 0, 1], P1, P2, 5, trials=0)
+    for trials in (0, 1e4):
+        with pytest.raises(ValueError, match=f"trials = {trials}: it must be an integer"):
+            simulate_error([0, 0, 1], P1, P2, 5, trials=trials)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="confidence = 1"):
         simulate_error([0, 0, 1], P1, P2, 5, confidence=1)

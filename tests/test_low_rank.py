@@ -16,9 +16,7 @@ Array: TypeAlias = np.ndarray
 
 def table(seed: int, shape: tuple[int, int], strength: float = 1.0) -> ufs.Joint:
     """A table of uniform random numbers, its dependence multiplied by the strength."""
-    whole = ufs.Joint.from_counts(np.random.default_rng(seed).random(shape))
-    alone = np.outer(whole.px, whole.py)
-    return ufs.Joint(alone + strength * (whole.P - alone))
+    return ufs.Joint.from_counts(np.random.default_rng(seed).random(shape)).faded(strength)
 
 
 def parts(joint: ufs.Joint) -> tuple[Array, Array, float, float]:

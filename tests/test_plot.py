@@ -45,26 +45,10 @@ def test_mode_bars_are_the_features_in_order():
     plt.close(fig)
 
 
-def test_mode_bars_may_show_the_extremes_only():
-    joint = Joint.from_counts(datasets.letter_bigrams())
-    m = modes(joint)
-    fig, axes = plt.subplots(1, 2)
-    plot.mode_bars(axes, joint, m, 2, most=5)
-    widths = np.abs([bar.get_width() for bar in axes[0].patches])
-    assert sorted(widths) == pytest.approx(np.sort(np.abs(m.f[:, 1]))[-5:])
-    plt.close(fig)
-
-
 def test_points_carry_their_names(ax):
     plot.label_points(ax, [[0, 1], [2, 3]], ["one", "two"], plot.X_SIDE)
     assert texts(ax) == ["one", "two"]
     np.testing.assert_array_equal(ax.lines[0].get_xydata(), [[0, 1], [2, 3]])
-
-
-def test_points_without_dots_are_in_view(ax):
-    plot.label_points(ax, [[5, 6], [7, 8]], ["one", "two"], plot.Y_SIDE, dots=False)
-    assert ax.get_xlim()[0] <= 5
-    assert ax.get_xlim()[1] >= 7
 
 
 def test_spectrum_draws_values_and_floor(ax):
@@ -85,3 +69,14 @@ def test_remainder_fits_the_law_it_names(ax):
 def test_no_background(ax):
     assert ax.figure.get_facecolor()[3] == 0
     assert ax.get_facecolor()[3] == 0
+
+
+def test_what_would_be_shown_wrongly_is_refused(ax):
+    joint = Joint.from_counts(datasets.smoke())
+    for i in (0, 4):
+        with pytest.raises(ValueError, match=f"i = {i}: the modes are numbered 1 to 3"):
+            plot.mode_bars([ax, ax], joint, modes(joint), i)
+    with pytest.raises(ValueError, match=r"shape \(2, 2\): 3 rows and 2 columns are named"):
+        plot.heatmap(ax, np.eye(2), "abc", "xy")
+    with pytest.raises(ValueError, match="6 remainders"):
+        plot.remainder(ax, [0.1, 1.0], {name: [0.1, 1.0] for name in "abcdef"}, dict.fromkeys("abcdef", 1.0))

@@ -252,11 +252,22 @@ def test_bad_vectors_and_numbers_are_refused(joint: ufs.Joint, rng: np.random.Ge
             attribute_exponents(np.ones(4), joint, np.ones(shape))
 
 
-def test_no_attribute_of_a_constant():
+def test_no_attribute_of_a_constant() -> None:
+    constant_x, constant_y = ufs.Joint([[0.5, 0.5]]), ufs.Joint([[0.5], [0.5]])
     with pytest.raises(ValueError, match="X has a single symbol"):
-        averaged_exponent([1.0, -1.0], ufs.Joint([[0.5, 0.5]]), spread=4, eps=0.1)
+        averaged_exponent([1.0, -1.0], constant_x, spread=4, eps=0.1)
+    with pytest.raises(ValueError, match="Y has a single symbol"):
+        averaged_exponent([1.0, -1.0], constant_y, spread=4, eps=0.1, of="X")
+    assert averaged_exponent([1.0], constant_x, spread=4, eps=0.1, of="X") == 0  # X tells nothing of Y
 
 
-def test_a_number_of_values_is_an_integer():
+def test_a_seed_stands_for_its_generator() -> None:
+    phi = plane_vectors(P0, 1, np.random.default_rng(0))
+    np.testing.assert_array_equal(rotate(phi, P0, 3), rotate(phi, P0, np.random.default_rng(3)))
+    attributes = [random_attribute(P0, 0.1, seed, draws=2) for seed in (3, np.random.default_rng(3))]
+    np.testing.assert_array_equal(*attributes)
+
+
+def test_a_number_of_values_is_an_integer() -> None:
     with pytest.raises(ValueError, match=r"values = 2\.0"):
         random_attribute([0.5, 0.5], 0.1, np.random.default_rng(0), values=2.0)

@@ -9,15 +9,20 @@ import numpy as np
 import pytest
 import traitlets
 from figure_page import (
+    COUNTS,
+    EYES,
     HOSTILE,
     PHONE,
     Notebook,
     Show,
     assert_accessible,
     assert_fits,
+    assert_hostile_text_is_text,
+    centre,
     content,
     drag,
     number,
+    output,
     press,
     wait_for_speech,
 )
@@ -25,15 +30,7 @@ from figure_page import (
 from ufs import Joint, feature_angles, modes
 from ufs.widgets import Approximation, approximation
 
-EYES = ["Brown", "Blue", "Hazel", "Green"]
-HAIR = ["Black", "Brown", "Red", "Blond"]
-COUNTS = np.array([[68, 119, 26, 7], [20, 84, 17, 94], [15, 54, 14, 10], [5, 29, 14, 16]])
 STRENGTHS = [0.05, 0.1, 0.2, 0.5, 1.0]
-
-
-@pytest.fixture
-def eyes() -> Joint:
-    return Joint.from_counts(COUNTS, x_labels=EYES, y_labels=HAIR, x_name="Eye", y_name="Hair")
 
 
 @pytest.fixture
@@ -68,7 +65,7 @@ def check(page: Any, figure: Approximation, eyes: Joint, network: Any, k: int, m
     m = modes(eyes)
     for side, features, of_modes, p in (("x", network.s, m.f, eyes.px), ("y", network.v, m.g, eyes.py)):
         angle = np.degrees(feature_angles(features, of_modes[:, :k], p).max())
-        assert number(page.locator(f".ufs-out-{side}").inner_text()) == pytest.approx(angle, rel=0.06, abs=2e-3)
+        assert number(output(page, side)) == pytest.approx(angle, rel=0.06, abs=2e-3)
         label = page.locator(f".ufs-plane.ufs-{side} svg").get_attribute("aria-label")
         pairs = [words.split(" ")[1:4:2] for words in label.split(": ")[1].split(", ")]
         shown = np.array([[number(value) for value in pair] for pair in pairs]).T
@@ -135,9 +132,7 @@ def test_unsuitable_input_is_refused(eyes: Joint, networks: dict[int, list[Any]]
 
 def test_labels_are_text(networks: dict[int, list[Any]]) -> None:
     joint = Joint.from_counts(COUNTS, x_labels=[HOSTILE, *EYES[1:]], x_name=HOSTILE)
-    figure = approximation(joint, STRENGTHS, networks)
-    assert content(figure)["data"]["x"]["labels"][0] == HOSTILE
-    assert "<b onclick" not in figure.html()
+    assert_hostile_text_is_text(approximation(joint, STRENGTHS, networks))
 
 
 def test_the_fallback_is_a_table(figure: Approximation) -> None:
@@ -173,8 +168,7 @@ def test_buttons_and_slider_choose_the_network(
 def test_the_point_is_dragged(show: Show, figure: Approximation, eyes: Joint, networks: dict[int, list[Any]]) -> None:
     page = show(figure)
     handle = page.locator(".ufs-handle")
-    box = handle.locator(".ufs-point").bounding_box()
-    start = (box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    start = centre(handle.locator(".ufs-point"))
     chart = page.locator("svg:has(.ufs-handle)").bounding_box()
     drag(page, start, (chart["x"] + 20, start[1]))
     check(page, figure, eyes, networks[1][0], 1, 1)

@@ -8,25 +8,25 @@ from typing import Any
 import numpy as np
 import pytest
 import traitlets
-from figure_page import HOSTILE, Notebook, Show, assert_accessible, assert_fits, content, number, press, wait_for_speech
+from figure_page import (
+    EYES,
+    HAIR,
+    HOSTILE,
+    Notebook,
+    Show,
+    assert_accessible,
+    assert_fits,
+    assert_hostile_text_is_text,
+    boxes,
+    content,
+    number,
+    output,
+    press,
+    wait_for_speech,
+)
 
 from ufs import Joint, ace_sweep, modes
 from ufs.widgets import Convergence, convergence
-
-EYES = ["Brown", "Blue", "Hazel", "Green"]
-HAIR = ["Black", "Brown", "Red", "Blond"]
-COUNTS = np.array([[68, 119, 26, 7], [20, 84, 17, 94], [15, 54, 14, 10], [5, 29, 14, 16]])
-
-
-@pytest.fixture
-def eyes() -> Joint:
-    return Joint.from_counts(COUNTS, x_labels=EYES, y_labels=HAIR, x_name="Eye", y_name="Hair")
-
-
-@pytest.fixture
-def many() -> Joint:
-    table = np.random.default_rng(2).gamma(0.5, size=(20, 15)) + 0.01
-    return Joint.from_counts(table, x_labels=[chr(97 + i) for i in range(20)], y_labels=[str(i) for i in range(15)])
 
 
 @pytest.fixture
@@ -85,9 +85,7 @@ def test_unsuitable_tables_are_refused() -> None:
 
 def test_labels_are_text(eyes: Joint) -> None:
     joint = Joint(eyes.P, x_labels=[HOSTILE, *EYES[1:]], y_labels=HAIR, x_name=HOSTILE)
-    html = convergence({HOSTILE: joint}).html()
-    assert html.count("</script>") == 1
-    assert "<b onclick" not in html.split("</script>")[1]
+    assert_hostile_text_is_text(convergence({HOSTILE: joint}))
 
 
 # ---- in a browser ----------------------------------------------------------------------------------------------------
@@ -97,10 +95,6 @@ def shown(page: Any, side: str) -> np.ndarray:
     """Return the values of a feature as the figure reads them out."""
     label = page.locator(f".ufs-plane.ufs-{side} svg").get_attribute("aria-label")
     return np.array([number(text) for text in re.findall(r" ([−-]?\d+\.\d\d)", label.split(":")[1])])
-
-
-def output(page: Any, name: str) -> str:
-    return page.locator(f".ufs-out-{name}").inner_text()
 
 
 def check(page: Any, joint: Joint, start: np.ndarray, sweeps: int) -> None:
@@ -153,10 +147,8 @@ def test_bars_settle_on_the_outlines(show: Show, figure: Convergence) -> None:
     for _ in range(8):
         press(page, "Sweep")
     for side in "xy":
-        boxes = page.locator(f".ufs-plane.ufs-{side} rect").evaluate_all(
-            "nodes => nodes.map(n => ['x', 'y', 'width', 'height'].map(key => Number(n.getAttribute(key))))"
-        )
-        np.testing.assert_allclose(boxes[:4], boxes[4:], atol=0.01)
+        bars = boxes(page.locator(f".ufs-plane.ufs-{side} rect"))
+        np.testing.assert_allclose(bars[:4], bars[4:], atol=0.01)
     assert page.get_by_role("button", name="Sweep", exact=True).is_enabled()
 
 

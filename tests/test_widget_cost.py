@@ -13,9 +13,11 @@ from figure_page import (
     Show,
     assert_accessible,
     assert_fits,
+    centre,
     content,
     drag,
     keys,
+    output,
     press,
     swipe,
     wait_for_speech,
@@ -52,7 +54,7 @@ def expected(n: float, d: float, g: float, w: float = 1, network: float = 10, do
 
 
 def quantity(page: Any, name: str, units: dict[str, float]) -> float:
-    number, _, unit = page.locator(f".ufs-out-{name}").inner_text().partition("\u00a0")
+    number, _, unit = output(page, name).partition("\u00a0")
     return float(number) * units[unit] if unit else float(number)
 
 
@@ -70,7 +72,7 @@ def check(page: Any, *sizes: float, **choices: Any) -> None:
 
 
 def size(page: Any, name: str) -> float:
-    return float(page.locator(f".ufs-out-{name}").inner_text().replace(",", ""))
+    return float(output(page, name).replace(",", ""))
 
 
 def slider(page: Any, name: str) -> Any:
@@ -107,6 +109,11 @@ def test_refused(figure: Cost) -> None:
             cost(RATES | wrong, POINTS)
     with pytest.raises(ValueError, match=r"rates\['end'\] = nan"):
         cost({"product": 1.0, "number": 0, "call": 0}, [])
+    for wrong in ({"seconds": np.nan}, {"d": 0}):
+        with pytest.raises(ValueError, match=rf"points\[1\]\['{next(iter(wrong))}'\] = "):
+            cost(RATES, [POINTS[0], POINTS[1] | wrong])
+    with pytest.raises(ValueError, match=r"points\[0\]\['classes'\] = None"):
+        cost(RATES, [{"n": 1e4, "d": 128, "seconds": 0.1}])
     for name, value in {"n": 10, "workers": 0, "network": 3, "axis": "rows"}.items():
         with pytest.raises(traitlets.TraitError):
             setattr(figure, name, value)
@@ -163,16 +170,15 @@ def test_the_limit_lies_below(show: Show, figure: Cost) -> None:
 
 def test_the_mouse_drags_along_the_curve(show: Show, figure: Cost) -> None:
     page = show(figure)
-    knob = page.locator(".ufs-handle")
-    box = knob.locator(".ufs-point").bounding_box()
-    start = (box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
-    drag(page, start, (start[0] + 80, start[1] - 20))
+    point = page.locator(".ufs-handle .ufs-point")
+    x, y = centre(point)
+    drag(page, (x, y), (x + 80, y - 20))
     n = size(page, "n")
     assert n > 1e7
     check(page, n, 128, 10)
     press(page, "machines")
-    box = knob.locator(".ufs-point").bounding_box()
-    drag(page, (box["x"] + 8, box["y"] + 8), (box["x"] + 120, box["y"]))
+    x, y = centre(point)
+    drag(page, (x, y), (x + 112, y - 8))
     w = size(page, "workers")
     assert w > 10
     check(page, n, 128, 10, w=w)
@@ -182,9 +188,8 @@ def test_a_finger_drags_too(show: Show, figure: Cost) -> None:
     page = show(figure, **PHONE)
     knob = page.locator(".ufs-handle")
     knob.scroll_into_view_if_needed()
-    box = knob.locator(".ufs-point").bounding_box()
-    start = (box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
-    swipe(page, start, (start[0] - 60, start[1]))
+    x, y = centre(knob.locator(".ufs-point"))
+    swipe(page, (x, y), (x - 60, y))
     assert size(page, "n") < 1e5
 
 

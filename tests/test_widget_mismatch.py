@@ -18,6 +18,7 @@ from figure_page import (
     keys,
     numbers,
     on_disk,
+    output,
     press,
     wait_for_speech,
 )
@@ -103,16 +104,16 @@ def check(page: Any, size: int, angle: int) -> None:
     turn = np.deg2rad(angle)
     h = (np.cos(turn) * question + np.sin(turn) * across) / np.sqrt(MIDDLE)
     exact, best = feature_exponent(h, *pair(size)), chernoff_information(*pair(size))
-    assert page.locator(".ufs-out-angle").inner_text() == f"{angle}°"
-    text = page.locator(".ufs-out-exact").inner_text()
+    assert output(page, "angle") == f"{angle}°"
+    text = output(page, "exact")
     shown, percent = re.findall(r"[\d.]+", text)
     assert text == f"{shown} ({percent}\u00a0% of the best)"
     assert float(shown) == pytest.approx(exact, abs=6e-6)
     assert float(percent) == pytest.approx(100 * exact / best, abs=0.51)
-    local = float(page.locator(".ufs-out-local").inner_text())
+    local = float(output(page, "local"))
     assert local == pytest.approx(local_exponent(h, *pair(size), MIDDLE), abs=6e-6)
     np.testing.assert_allclose(numbers(page, ".ufs-value"), h, atol=0.0051)
-    needed = page.locator(".ufs-out-n").inner_text()
+    needed = output(page, "n")
     assert needed == (str(int(np.ceil(np.log(100) / exact))) if exact > 1e-3 * best else "too many")
 
 

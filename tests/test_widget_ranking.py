@@ -7,7 +7,20 @@ from typing import Any
 import numpy as np
 import pytest
 import traitlets
-from figure_page import HOSTILE, Notebook, Show, assert_accessible, assert_fits, content, number, press, wait_for_speech
+from figure_page import (
+    HOSTILE,
+    Notebook,
+    Show,
+    assert_accessible,
+    assert_fits,
+    assert_hostile_text_is_text,
+    boxes,
+    content,
+    number,
+    output,
+    press,
+    wait_for_speech,
+)
 from scipy.stats import kendalltau
 
 from ufs.widgets import Ranking, ranking
@@ -106,16 +119,11 @@ def test_unsuitable_networks_are_refused() -> None:
 
 
 def test_names_are_text() -> None:
-    html = ranking([one | {"name": one["name"] + HOSTILE} for one in networks()], {HOSTILE: "h"}).html()
-    assert html.count("</script>") == 1
-    assert "<b onclick" not in html.split("</script>")[1]
+    hostile = [one | {"name": one["name"] + HOSTILE} for one in networks()]
+    assert_hostile_text_is_text(ranking(hostile, {HOSTILE: "h"}))
 
 
 # ---- in a browser ----------------------------------------------------------------------------------------------------
-
-
-def output(page: Any, name: str) -> str:
-    return page.locator(f".ufs-out-{name}").inner_text()
 
 
 def check(page: Any, key: str, family: str | None, chosen: int) -> None:
@@ -178,15 +186,13 @@ def test_points_stand_where_their_numbers_say(show: Show, figure: Ranking) -> No
 def test_the_shaded_corners_hold_what_is_wrongly_ordered(show: Show, figure: Ranking) -> None:
     page = show(figure)
     press(page, "noise")
-    boxes = page.locator(".ufs-corner").evaluate_all(
-        "nodes => nodes.map(n => ['x', 'y', 'width', 'height'].map(key => Number(n.getAttribute(key))))"
-    )
+    corners = boxes(page.locator(".ufs-corner"))
     ordered = sorted(networks(), key=lambda one: one["accuracy"])
     spots, one = centres(page), ordered[15]
     inside = {
         i
         for i, (x, y) in enumerate(spots)
-        if any(left < x < left + width and top < y < top + height for left, top, width, height in boxes)
+        if any(left < x < left + width and top < y < top + height for left, top, width, height in corners)
         and ordered[i]["name"] != one["name"]
     }
     wrong = {

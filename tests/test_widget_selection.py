@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import traitlets
 from figure_page import (
+    COUNTS,
     PHONE,
     Show,
     assert_accessible,
@@ -23,14 +24,13 @@ from figure_page import (
 from ufs import Joint, captured, dtm
 from ufs.widgets import Selection, selection
 
-COUNTS = np.array([[68, 119, 26, 7], [20, 84, 17, 94], [15, 54, 14, 10], [5, 29, 14, 16]])
-HAIR = ["Black", "Brown", "Red", "<b>Blond"]
+NAMES = ["Black", "Brown", "Red", "<b>Blond"]
 POINTS = [(1, 0), (0, 1), (0, 0), (0.4, 0.5), (-0.3, 0.9), (-0.6, -0.8)]
 
 
 @pytest.fixture(scope="module")
 def joint() -> Joint:
-    return Joint.from_counts(COUNTS, y_labels=HAIR, x_name="eyes", y_name="hair")
+    return Joint.from_counts(COUNTS, y_labels=NAMES, x_name="eyes", y_name="hair")
 
 
 @pytest.fixture
@@ -89,7 +89,7 @@ def test_html_holds_data_state_and_a_table(joint: Joint, figure: Selection) -> N
     figure.move(-0.25, 0.5)
     html = figure.html()
     assert content(figure)["state"] == {"a": -0.25, "b": 0.5, "k": 1}
-    assert content(figure)["data"]["y"]["labels"] == HAIR
+    assert content(figure)["data"]["y"]["labels"] == NAMES
     assert "<b>" not in html
     assert html.count('<th scope="row">') == 4
     assert len(html) < 60_000
@@ -167,7 +167,7 @@ def test_the_shadow_is_that_of_the_ellipsoid(show: Show, figure: Selection) -> N
     assert page.locator(".ufs-answer").count() == 300
 
 
-def test_a_finger_drags_the_point_on_a_narrow_on_disk(show: Show, figure: Selection) -> None:
+def test_a_finger_drags_the_point_on_a_narrow_screen(show: Show, figure: Selection) -> None:
     page = show(figure, **PHONE | {"viewport": {"width": 375, "height": 900}})
     assert_fits(page)
     page.touchscreen.tap(*on_disk(page, -0.5, 0.5))

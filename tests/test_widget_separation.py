@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import numpy as np
@@ -14,10 +13,12 @@ from figure_page import (
     Show,
     assert_accessible,
     assert_fits,
+    centre,
     content,
     drag,
     keys,
     press,
+    reading,
     swipe,
     wait_for_speech,
 )
@@ -105,11 +106,6 @@ def test_states_out_of_range_are_refused(figure: Separation, name: str, bad: lis
 # ---- in a browser ----------------------------------------------------------------------------------------------------
 
 
-def reading(page: Any, name: str) -> float:
-    text = page.locator(f".ufs-{name}").inner_text()
-    return float(re.sub(r"[^\d.-]", "", text.replace("−", "-")))
-
-
 def check(page: Any, figure: Separation, loose: bool = False) -> None:
     """Compare everything the page shows with the figure, computed by the package."""
     score, accuracy, angle = (0.03, 6.0, 12.0) if loose else (6e-4, 0.051, 0.51)
@@ -122,8 +118,7 @@ def check(page: Any, figure: Separation, loose: bool = False) -> None:
 
 def spot(page: Any, i: int) -> tuple[float, float]:
     """Return where handle i is on the screen."""
-    box = page.locator(".ufs-handle .ufs-point").nth(i).bounding_box()
-    return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    return centre(page.locator(".ufs-handle .ufs-point").nth(i))
 
 
 def shifted(page: Any, i: int, dx: float, dy: float) -> tuple[float, float]:

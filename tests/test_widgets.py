@@ -14,6 +14,8 @@ import numpy as np
 import pytest
 import traitlets
 from figure_page import (
+    EYES,
+    HAIR,
     HOSTILE,
     PHONE,
     STATIC,
@@ -32,19 +34,10 @@ from figure_page import (
 from ufs import Joint
 from ufs.widgets import Figure, Transport, transport
 
-EYES = ["Brown", "Blue", "Hazel", "Green"]
-HAIR = ["Black", "Brown", "Red", "Blond"]
-COUNTS = np.array([[68, 20, 15, 5], [119, 84, 54, 29], [26, 17, 14, 14], [7, 94, 10, 16]]).T  # eyes × hair
-
 
 @pytest.fixture
-def joint() -> Joint:
-    return Joint.from_counts(COUNTS, x_labels=EYES, y_labels=HAIR, x_name="Eye", y_name="Hair")
-
-
-@pytest.fixture
-def figure(joint: Joint) -> Transport:
-    return transport(joint)
+def figure(eyes: Joint) -> Transport:
+    return transport(eyes)
 
 
 def parse(html: str) -> tuple[dict[str, Any], list[tuple[str, str]], list[str]]:
@@ -79,9 +72,9 @@ def two_modes(joint: Joint) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 # ---- numbers ---------------------------------------------------------------------------------------------------------
 
 
-def test_data_are_the_two_modes(joint: Joint, figure: Transport) -> None:
+def test_data_are_the_two_modes(eyes: Joint, figure: Transport) -> None:
     content, _, _ = parse(figure.html())
-    sigma, f, g = two_modes(joint)
+    sigma, f, g = two_modes(eyes)
     data = content["data"]
     signs = np.sign(f[0] * data["x"]["modes"][0])
     np.testing.assert_allclose(data["sigma"], sigma, rtol=1e-5)
@@ -95,30 +88,30 @@ def test_data_are_the_two_modes(joint: Joint, figure: Transport) -> None:
 
 
 @pytest.mark.parametrize("angle", np.linspace(0, 2 * np.pi, 13))
-def test_conditionals_are_those_of_a_markov_chain(joint: Joint, figure: Transport, angle: float) -> None:
+def test_conditionals_are_those_of_a_markov_chain(eyes: Joint, figure: Transport, angle: float) -> None:
     figure.move(np.cos(angle), np.sin(angle))
     px, py = figure.px_given_v, figure.py_given_v
     assert px.min() > 0
     assert px.sum() == pytest.approx(1)
-    np.testing.assert_allclose(py, px @ (joint.P / joint.px[:, None]), rtol=1e-12)
-    tilt = (px - joint.px) / (figure.eps * np.sqrt(joint.px))
+    np.testing.assert_allclose(py, px @ (eyes.P / eyes.px[:, None]), rtol=1e-12)
+    tilt = (px - eyes.px) / (figure.eps * np.sqrt(eyes.px))
     assert np.linalg.norm(tilt) == pytest.approx(1)
 
 
-def test_default_eps_changes_no_probability_by_more_than_half(joint: Joint, figure: Transport) -> None:
+def test_default_eps_changes_no_probability_by_more_than_half(eyes: Joint, figure: Transport) -> None:
     changes = []
     for angle in np.linspace(0, 2 * np.pi, 3601):
         figure.move(np.cos(angle), np.sin(angle))
-        changes += [np.abs(figure.px_given_v / joint.px - 1).max(), np.abs(figure.py_given_v / joint.py - 1).max()]
+        changes += [np.abs(figure.px_given_v / eyes.px - 1).max(), np.abs(figure.py_given_v / eyes.py - 1).max()]
     assert max(changes) == pytest.approx(0.5, rel=1e-5)
 
 
-def test_eps_outside_its_range_is_refused(joint: Joint, figure: Transport) -> None:
+def test_eps_outside_its_range_is_refused(eyes: Joint, figure: Transport) -> None:
     limit = 2 * figure.eps
-    assert transport(joint, eps=0.999 * limit).eps == 0.999 * limit
+    assert transport(eyes, eps=0.999 * limit).eps == 0.999 * limit
     for eps in (0, -0.1, 1.001 * limit, float("nan")):
         with pytest.raises(ValueError, match=r"above 0 and below 0\.43.*Eye = 'Green'"):
-            transport(joint, eps=eps)
+            transport(eyes, eps=eps)
 
 
 @pytest.mark.parametrize(("shape", "name"), [((2, 5), "X"), ((5, 2), "Y"), ((1, 4), "X")])
@@ -153,8 +146,8 @@ def test_bundle_serves_page_and_notebook(figure: Transport) -> None:
     )
 
 
-def test_bundle_is_the_same_in_every_run(joint: Joint, figure: Transport) -> None:
-    bundles = [widget._repr_mimebundle_()[0] for widget in (figure, transport(joint))]
+def test_bundle_is_the_same_in_every_run(eyes: Joint, figure: Transport) -> None:
+    bundles = [widget._repr_mimebundle_()[0] for widget in (figure, transport(eyes))]
     for kind in ("text/html", "text/plain"):
         assert bundles[0][kind] == bundles[1][kind]
         assert figure.model_id not in bundles[0][kind]
@@ -175,9 +168,9 @@ def test_html_shows_the_state_it_is_asked_for(figure: Transport) -> None:
     assert parse(figure.html())[0]["state"] == {"a": -0.25, "b": 0.5}
 
 
-def test_labels_are_text(joint: Joint) -> None:
+def test_labels_are_text(eyes: Joint) -> None:
     labels = [HOSTILE, "<i>", "&lt;", "Green"]
-    html = transport(Joint(joint.P, x_labels=labels, y_labels=HAIR, x_name=HOSTILE, y_name="<h1>")).html()
+    html = transport(Joint(eyes.P, x_labels=labels, y_labels=HAIR, x_name=HOSTILE, y_name="<h1>")).html()
     content, texts, tags = parse(html)
     assert content["data"]["x"]["labels"] == labels
     assert content["data"]["x"]["name"] == HOSTILE
@@ -187,7 +180,7 @@ def test_labels_are_text(joint: Joint) -> None:
     assert all(f"{HOSTILE} = {label}" in text for label in labels)
 
 
-def test_fallback_is_a_table_of_the_modes(joint: Joint, figure: Transport) -> None:
+def test_fallback_is_a_table_of_the_modes(eyes: Joint, figure: Transport) -> None:
     _, texts, _ = parse(figure.html())
     cells = [float(text) for tag, text in texts if tag == "td"]
     expected = np.vstack([figure.modes.f, figure.modes.g])
@@ -365,9 +358,9 @@ def test_the_figure_is_accessible(show: Show, figure: Transport) -> None:
     assert_accessible(page)
 
 
-def test_labels_are_text_in_the_page(show: Show, joint: Joint) -> None:
+def test_labels_are_text_in_the_page(show: Show, eyes: Joint) -> None:
     labels = [HOSTILE, "<i>", "&lt;", "Green"]
-    page = show(transport(Joint(joint.P, x_labels=labels, y_labels=HAIR, x_name="<u>Eye</u>", y_name="Hair")))
+    page = show(transport(Joint(eyes.P, x_labels=labels, y_labels=HAIR, x_name="<u>Eye</u>", y_name="Hair")))
     assert page.locator(".ufs-bars.ufs-x .ufs-label").evaluate_all("nodes => nodes.map(n => n.textContent)") == labels
     assert page.locator(".ufs-plane.ufs-x .ufs-title").inner_text().startswith("<u>Eye</u> (X)")
     assert page.locator(".ufs-figure u, .ufs-figure [onclick]").count() == 0

@@ -53,6 +53,20 @@ def eps(value: float) -> float:
     return float(value)
 
 
+def counts(**settings: int | None) -> None:
+    """Refuse a setting, named as the caller knows it, that is given and no integer of at least 1."""
+    for name, value in settings.items():
+        if value is not None and (not isinstance(value, int | np.integer) or value < 1):
+            raise ValueError(f"{name} = {value!r}: it must be an integer of at least 1")
+
+
+def positive(**settings: float | None) -> None:
+    """Refuse a setting, named as the caller knows it, that is given and not above 0."""
+    for name, value in settings.items():
+        if value is not None and not value > 0:
+            raise ValueError(f"{name} = {value!r}: it must be positive")
+
+
 def finite(values: ArrayLike, name: str, remedy: str = "give a number in its place") -> Array:
     array = np.asarray(values, dtype=float)
     entries(np.isfinite(array), array, name, f"is not finite: {remedy}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import scipy.sparse as sp
@@ -105,9 +105,10 @@ def ace(
     Raises
     ------
     ValueError
-        As :class:`~ufs.joint.Joint` does for samples and tables; if y, bins and smoothers do not go together; if k is
-        out of range; if start has the wrong shape, is not finite or its columns are linearly dependent after centring;
-        if a smoother returns another shape or values that are not finite; if tolerance or max_sweeps is not positive.
+        As :class:`~ufs.joint.Joint` does for samples and tables; if y, bins and smoothers do not go together, or one of
+        the latter two is no pair where it should be; if k is out of range; if start has the wrong shape, is not finite
+        or its columns are linearly dependent after centring; if a smoother returns another shape or values that are
+        not finite; if tolerance or max_sweeps is not positive.
 
     Warns
     -----
@@ -129,20 +130,23 @@ def ace(
     >>> ace(table, k=2).sigma.round(6)
     array([0.456916, 0.149086])
     """
-    if not tolerance > 0 or not max_sweeps >= 1:
-        raise ValueError(
-            f"tolerance = {tolerance} and max_sweeps = {max_sweeps}: the first must be positive, the second at least 1"
-        )
-    if smoothers is not None:
+    check.positive(tolerance=tolerance)
+    check.counts(max_sweeps=max_sweeps)
+    joint: Joint | None
+    if smoothers is None:
+        joint = _joint(x, y, bins)
+        given = _expectations(joint)
+    else:
         if y is None or bins is not None:
             raise ValueError("smoothers work on samples: give x and y, and no bins")
-        return _ace_of_smoothers(x, y, k, smoothers, start, tolerance, max_sweeps)
-    joint = _joint(x, y, bins)
-    k = _mode_count(k, joint.P.shape)
-    to_y, to_x, root_x, root_y = _expectations(joint)
-    Q = _orthonormal(root_x, _random(root_x.size, k) if start is None else start, k, "start")
-    found = _iterate(to_y, to_x, None, root_x, root_y, Q, tolerance, max_sweeps)
-    return _finish(found, root_x, root_y, joint)
+        joint, given = None, _smoothed(x, y, smoothers)
+    k = _mode_count(k, (given.root_x.size, given.root_y.size))
+    if start is None:
+        start = _random(given.root_x.size, k)
+        if smoothers is not None:
+            start = given.to_x(start)  # a start has to be a function of x
+    Q = _orthonormal(given.root_x, start, k, "start")
+    return _finish(_iterate(given, Q, tolerance, max_sweeps), given, joint)
 
 
 def ace_sweep(joint: Joint, f: ArrayLike) -> tuple[Array, Array, Array]:
@@ -176,13 +180,13 @@ def ace_sweep(joint: Joint, f: ArrayLike) -> tuple[Array, Array, Array]:
     """
     f = np.asarray(f, dtype=float)
     columns = _mode_count(f.shape[1] if f.ndim == 2 else 1, joint.P.shape)
-    to_y, to_x, root_x, root_y = _expectations(joint)
-    Q = _orthonormal(root_x, f, columns, "f")
-    V, U, sigma, after, _ = _sweep(to_y, to_x, None, root_x, root_y, Q)
-    overlap = (root_x[:, None] * f).T @ V  # each new feature points where the given ones do
+    given = _expectations(joint)
+    root_x, root_y = given.root_x[:, None], given.root_y[:, None]
+    V, U, sigma, after, _ = _sweep(given, _orthonormal(given.root_x, f, columns, "f"))
+    overlap = (root_x * f).T @ V  # each new feature points where the given ones do
     signs = np.where(overlap[np.abs(overlap).argmax(axis=0), np.arange(columns)] < 0, -1.0, 1.0)
     turned = np.where(np.sum(after * V, axis=0) < 0, -signs, signs)
-    return turned * after / root_x[:, None], signs * U / root_y[:, None], np.clip(sigma, 0, 1)
+    return turned * after / root_x, signs * U / root_y, np.clip(sigma, 0, 1)
 
 
 def equal_mass_bins(values: ArrayLike, m: int) -> NDArray[np.intp]:
@@ -246,7 +250,7 @@ def noise_floor(shape: tuple[int, int], n: int) -> Array:
     >>> noise_floor((4, 4), 592).round(3)
     array([0.142, 0.116, 0.082])
     """
-    if not n >= 1 or min(shape) < 2:
+    if not n >= 1 or len(shape) != 2 or min(shape) < 2:
         raise ValueError(f"shape = {shape}, n = {n}: noise needs a sample, and two symbols of X and of Y at least")
     left = np.asarray(shape)[:, None] - np.arange(1, min(shape))
     floor: Array = np.sqrt(left).sum(axis=0) / np.sqrt(n)
@@ -264,6 +268,8 @@ def _joint(x: Any, y: ArrayLike | None, bins: Any) -> Joint:
         return x if isinstance(x, Joint) else Joint.from_counts(x)
     if isinstance(x, Joint):
         raise ValueError("x is a Joint, which holds Y as well: leave y out")
+    if isinstance(bins, tuple) and len(bins) != 2:
+        raise ValueError(f"bins is a tuple of {len(bins)}: give one for x and one for y, or a list of edges for both")
     for_x, for_y = bins if isinstance(bins, tuple) else (bins, bins)
     x, y = np.asarray(_binned(x, for_x, "x")), np.asarray(_binned(y, for_y, "y"))
     small = x.ndim == y.ndim == 1 and x.size == y.size > 0 and x.dtype.kind in "iu" and y.dtype.kind in "iu"
@@ -332,93 +338,43 @@ def _orthonormal(root: Array, features: ArrayLike, k: int, name: str) -> Array:
 # ---- the iteration ---------------------------------------------------------------------------------------------------
 
 
-def _expectations(joint: Joint) -> tuple[Map, Map, Array, Array]:
+class _Expectations(NamedTuple):
     """Conditional expectation given y and given x, as maps of vectors, and the roots of the marginals."""
+
+    to_y: Map
+    to_x: Map
+    root_x: Array
+    root_y: Array
+    cross: Callable[[Array, Array], Array] | None = None  # U, V to their correlations, where ``to_y`` does not tell
+
+
+class _Iterated(NamedTuple):
+    """The last pair of spans with their correlations, and the history."""
+
+    V: Array
+    U: Array
+    s: Array
+    sigmas: list[Array]
+    angles: list[float]
+    rests: bool
+
+
+def _expectations(joint: Joint) -> _Expectations:
     B = dtm(joint, centered=not sp.issparse(joint.P))  # the sweeps centre; a table that is sparse stays so
-    return lambda V: B @ V, lambda U: B.T @ U, np.sqrt(joint.px), np.sqrt(joint.py)
+    return _Expectations(lambda V: B @ V, lambda U: B.T @ U, np.sqrt(joint.px), np.sqrt(joint.py))
 
 
-def _recentred(root: Array, V: Array) -> tuple[Array, Array]:
-    """Q and R with V = Q R up to a multiple of the root: Q orthonormal and, even where V vanishes, orthogonal to it."""
-    k = V.shape[1]
-    R, tau, *_ = lapack.dgeqrf(np.column_stack([root, V]))  # numpy's qr is the same, with ten times the overhead
-    Q = lapack.dorgqr(R[:, : k + 1], tau)[0]
-    return Q[:, 1:], np.triu(R[1 : k + 1, 1:])
-
-
-def _sweep(
-    to_y: Map, to_x: Map, cross: Callable[[Array, Array], Array] | None, root_x: Array, root_y: Array, Q: Array
-) -> tuple[Array, Array, Array, Array, Array]:
-    """One sweep from orthonormal Q: pairs (V, U) of correlation s on the present spans, then the next Q and Bᵀ U."""
-    U, R = _recentred(root_y, to_y(Q))
-    left, s, right = np.linalg.svd(R if cross is None else cross(U, Q))
-    U, V = U @ left, Q @ right.T
-    image = to_x(U)
-    return V, U, s, _recentred(root_x, image)[0], image
-
-
-def _iterate(
-    to_y: Map,
-    to_x: Map,
-    cross: Callable[[Array, Array], Array] | None,
-    root_x: Array,
-    root_y: Array,
-    Q: Array,
-    tolerance: float,
-    max_sweeps: int,
-) -> tuple[Array, Array, Array, list[Array], list[float], bool]:
-    """Sweep until the span of Q rests; the last pair of spans, with the history."""
-    sigmas: list[Array] = []
-    angles: list[float] = []
-    for _ in range(max_sweeps):
-        V, U, s, Q, image = _sweep(to_y, to_x, cross, root_x, root_y, Q)
-        image = image - np.outer(root_x, root_x @ image)
-        left_behind = np.linalg.norm(image - V @ (V.T @ image), axis=0)
-        rests = bool(np.all(left_behind <= tolerance * np.linalg.norm(image, axis=0) + ROUNDING))
-        sigmas.append(s)
-        sine = np.linalg.svd(Q - V @ (V.T @ Q), compute_uv=False)[0]
-        angles.append(float(np.arcsin(min(1.0, sine))))
-        if rests:
-            break
-    return V, U, s, sigmas, angles, rests
-
-
-def _finish(
-    found: tuple[Array, Array, Array, list[Array], list[float], bool], root_x: Array, root_y: Array, joint: Joint | None
-) -> AceModes:
-    V, U, s, sigmas, angles, rests = found
-    if not rests:
-        warnings.warn(
-            f"after {len(angles)} sweeps the features still turn by {angles[-1]:.1e} a sweep: σ_k and σ_k+1 are close; "
-            "ask for another k, allow more sweeps, or use ufs.modes",
-            RuntimeWarning,
-            stacklevel=3,
-        )
-    signs = _signs(V)
-    f, g = signs * V / root_x[:, None], signs * U / root_y[:, None]
-    return AceModes(np.clip(s, 0, 1), f, g, np.array(sigmas), np.array(angles), rests, joint)
-
-
-def _ace_of_smoothers(
-    x: ArrayLike,
-    y: ArrayLike,
-    k: int,
-    smoothers: tuple[Map, Map],
-    start: ArrayLike | None,
-    tolerance: float,
-    max_sweeps: int,
-) -> AceModes:
-    """The same iteration with functions of the samples in place of functions of symbols, each sample of mass 1/n."""
+def _smoothed(x: ArrayLike, y: ArrayLike, smoothers: tuple[Map, Map]) -> _Expectations:
+    """Functions of the samples in place of functions of symbols, each sample of mass 1/n."""
     x, y = np.asarray(x), np.asarray(y)
     check.pairs(x, y)
-    n = len(x)
-    k = _mode_count(k, (n, n))
+    if len(x) < 2:
+        raise ValueError(f"x has {len(x)} samples: features of one sample cannot vary")
+    if not isinstance(smoothers, tuple | list) or len(smoothers) != 2:
+        raise ValueError("smoothers is no pair: give (given_x, given_y), one function for each side")
     given_x, given_y = (_checked(smooth, name) for smooth, name in zip(smoothers, ("given_x", "given_y"), strict=True))
-    root = np.full(n, 1 / np.sqrt(n))
-    # a start has to be a function of x
-    Q = _orthonormal(root, given_x(_random(n, k)) if start is None else start, k, "start")
-    found = _iterate(given_y, given_x, lambda U, V: U.T @ V, root, root, Q, tolerance, max_sweeps)
-    return _finish(found, root, root, None)
+    root = np.full(len(x), 1 / np.sqrt(len(x)))
+    return _Expectations(given_y, given_x, root, root, lambda U, V: U.T @ V)
 
 
 def _checked(smooth: Map, name: str) -> Map:
@@ -433,3 +389,51 @@ def _checked(smooth: Map, name: str) -> Map:
         return result
 
     return apply
+
+
+def _recentred(root: Array, V: Array) -> tuple[Array, Array]:
+    """Q and R with V = Q R up to a multiple of the root: Q orthonormal and, even where V vanishes, orthogonal to it."""
+    k = V.shape[1]
+    R, tau, *_ = lapack.dgeqrf(np.column_stack([root, V]))  # numpy's qr is the same, with ten times the overhead
+    Q = lapack.dorgqr(R[:, : k + 1], tau)[0]
+    return Q[:, 1:], np.triu(R[1 : k + 1, 1:])
+
+
+def _sweep(given: _Expectations, Q: Array) -> tuple[Array, Array, Array, Array, Array]:
+    """One sweep from orthonormal Q: pairs (V, U) of correlation s on the present spans, then the next Q and Bᵀ U."""
+    U, R = _recentred(given.root_y, given.to_y(Q))
+    left, s, right = np.linalg.svd(R if given.cross is None else given.cross(U, Q))
+    U, V = U @ left, Q @ right.T
+    image = given.to_x(U)
+    return V, U, s, _recentred(given.root_x, image)[0], image
+
+
+def _iterate(given: _Expectations, Q: Array, tolerance: float, max_sweeps: int) -> _Iterated:
+    """Sweep until the span of Q rests."""
+    sigmas: list[Array] = []
+    angles: list[float] = []
+    for _ in range(max_sweeps):
+        V, U, s, Q, image = _sweep(given, Q)
+        image = image - np.outer(given.root_x, given.root_x @ image)
+        left_behind = np.linalg.norm(image - V @ (V.T @ image), axis=0)
+        rests = bool(np.all(left_behind <= tolerance * np.linalg.norm(image, axis=0) + ROUNDING))
+        sigmas.append(s)
+        sine = np.linalg.svd(Q - V @ (V.T @ Q), compute_uv=False)[0]
+        angles.append(float(np.arcsin(min(1.0, sine))))
+        if rests:
+            break
+    return _Iterated(V, U, s, sigmas, angles, rests)
+
+
+def _finish(found: _Iterated, given: _Expectations, joint: Joint | None) -> AceModes:
+    V, U, s, sigmas, angles, rests = found
+    if not rests:
+        warnings.warn(
+            f"after {len(angles)} sweeps the features still turn by {angles[-1]:.1e} a sweep: σ_k and σ_k+1 are close; "
+            "ask for another k, allow more sweeps, or use ufs.modes",
+            RuntimeWarning,
+            stacklevel=3,
+        )
+    signs = _signs(V)
+    f, g = signs * V / given.root_x[:, None], signs * U / given.root_y[:, None]
+    return AceModes(np.clip(s, 0, 1), f, g, np.array(sigmas), np.array(angles), rests, joint)

@@ -147,6 +147,21 @@ def certify(result: str, local: ArrayLike, exact: ArrayLike, eps: ArrayLike, wit
 def certificate_table(certificates: Sequence[Certificate]) -> pd.DataFrame:
     """The certificates as a table, one row each, rounded to digits that another machine reproduces.
 
+    Parameters
+    ----------
+    certificates : sequence of Certificate
+        At least one, all with the same ``within``.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Indexed by the results.
+
+    Raises
+    ------
+    ValueError
+        Without certificates, and for ranges that mean different errors.
+
     Examples
     --------
     >>> certificate_table([Certificate("sine", 2.9987, 0.6310, 0.1, (0.001, 1.0))])
@@ -156,6 +171,9 @@ def certificate_table(certificates: Sequence[Certificate]) -> pd.DataFrame:
     """
     import pandas as pd
 
+    if len({c.within for c in certificates}) != 1:
+        errors = ", ".join(f"{c.within:g}" for c in certificates) or "none"
+        raise ValueError(f"the relative errors of the ranges are {errors}: a table needs certificates, all with one")
     rows = [
         {
             "result": c.result,

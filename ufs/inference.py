@@ -346,8 +346,7 @@ def simulate_error(
     sizes = np.atleast_1d(np.asarray(n))
     if sizes.ndim != 1 or sizes.size == 0 or sizes.dtype.kind not in "iu" or sizes.min() < 1:
         raise ValueError(f"n = {n!r}: give sample sizes as integers of at least 1, in one row")
-    if trials < 1:
-        raise ValueError(f"trials = {trials}: simulate at least one decision")
+    check.counts(trials=trials)
     if not 0 < confidence < 1:
         raise ValueError(f"confidence = {confidence}: it lies between 0 and 1, both excluded")
     bounds = exponent_bounds(h, p1, p2)
@@ -376,7 +375,8 @@ class _Dual:
         self.h1, self.h2, self.p, self.q, self.gap, self.size = h1, h2, p, q, gap, size
         self.unit = size**2 / 8
 
-    def parts(self, x: Array) -> Any:
+    def parts(self, x: Array) -> tuple[float, float, Array, _Tilted, _Tilted]:
+        """λ, 1 - λ and θ, and both distributions tilted by them."""
         lam, kappa, theta = float(expit(x[-1])), float(expit(-x[-1])), self.size * x[:-1]
         one = _tilt(theta / lam, self.h1, self.p)
         two = _tilt(-theta / kappa, self.h2, self.q)

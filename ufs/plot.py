@@ -72,10 +72,8 @@ def heatmap(
     matrix: ArrayLike,
     rows: Sequence[Any],
     columns: Sequence[Any],
-    fmt: str | None = "{:+.2f}",
-    limit: float | None = None,
 ) -> None:
-    """A signed matrix as coloured cells: teal above zero, terracotta below, white at zero.
+    """A signed matrix as coloured cells with their numbers: teal above zero, terracotta below, white at zero.
 
     Parameters
     ----------
@@ -83,13 +81,16 @@ def heatmap(
     matrix : array_like, shape (m, n)
     rows, columns : sequences of length m and n
         Names of the rows and columns.
-    fmt : str, optional
-        Format of the number written into each cell; None writes none.
-    limit : float, optional
-        Value of the fullest colour; by default the largest modulus.
+
+    Raises
+    ------
+    ValueError
+        For another number of names.
     """
     matrix = np.asarray(matrix)
-    limit = np.abs(matrix).max() if limit is None else limit
+    if matrix.shape != (len(rows), len(columns)):
+        raise ValueError(f"the matrix has shape {matrix.shape}: {len(rows)} rows and {len(columns)} columns are named")
+    limit = np.abs(matrix).max()
     edges = [np.arange(size + 1) - 0.5 for size in matrix.shape]
     ax.pcolormesh(edges[1], edges[0], matrix, cmap=DIVERGING, vmin=-limit, vmax=limit)
     ax.set(xticks=range(len(columns)), yticks=range(len(rows)), aspect="equal")
@@ -98,13 +99,12 @@ def heatmap(
     ax.invert_yaxis()
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
-    if fmt is not None:
-        for (i, j), value in np.ndenumerate(matrix):
-            ink = "#ffffff" if abs(value) > 0.6 * limit else "#222222"
-            ax.text(j, i, fmt.format(value).replace("-", "−"), ha="center", va="center", color=ink)
+    for (i, j), value in np.ndenumerate(matrix):
+        ink = "#ffffff" if abs(value) > 0.6 * limit else "#222222"
+        ax.text(j, i, f"{value:+z.2f}".replace("-", "−"), ha="center", va="center", color=ink)
 
 
-def mode_bars(axes: Sequence[Axes], joint: Joint, modes: Modes, i: int, most: int | None = None) -> None:
+def mode_bars(axes: Sequence[Axes], joint: Joint, modes: Modes, i: int) -> None:
     """One mode as two rows of named bars, f_i over the symbols of X and g_i over those of Y, in increasing order.
 
     Parameters
@@ -114,30 +114,27 @@ def mode_bars(axes: Sequence[Axes], joint: Joint, modes: Modes, i: int, most: in
     modes : Modes
     i : int
         Which mode, from 1 as in the text.
-    most : int, optional
-        Show only this many symbols, those furthest from zero.
+
+    Raises
+    ------
+    ValueError
+        If there is no such mode.
     """
+    if not 1 <= i <= len(modes.sigma):
+        raise ValueError(f"i = {i}: the modes are numbered 1 to {len(modes.sigma)}")
     sides = [(modes.f, joint.x_labels, joint.x_name, "f", X_SIDE), (modes.g, joint.y_labels, joint.y_name, "g", Y_SIDE)]
     for ax, (features, labels, name, letter, colour) in zip(axes, sides, strict=True):
         values = features[:, i - 1]
-        shown = np.argsort(-np.abs(values))[:most]
-        shown = shown[np.argsort(values[shown])]
-        ax.barh(range(len(shown)), values[shown], color=colour, height=0.7)
-        ax.set_yticks(range(len(shown)), [str(labels[j]) for j in shown])
+        order = np.argsort(values)
+        ax.barh(range(len(order)), values[order], color=colour, height=0.7)
+        ax.set_yticks(range(len(order)), [str(labels[j]) for j in order])
         ax.axvline(0, color="#777777", linewidth=0.8)
         ax.spines["left"].set_visible(False)
         ax.tick_params(axis="y", length=0)
         ax.set_title(f"${letter}_{{{i}}}$ of {name}")
 
 
-def label_points(
-    ax: Axes,
-    points: ArrayLike,
-    labels: Sequence[Any],
-    colour: str,
-    offset: tuple[float, float] = (4, 3),
-    dots: bool = True,
-) -> None:
+def label_points(ax: Axes, points: ArrayLike, labels: Sequence[Any], colour: str) -> None:
     """Points in the plane, each with its name beside it.
 
     Parameters
@@ -146,20 +143,11 @@ def label_points(
     points : array_like, shape (n, 2)
     labels : sequence of length n
     colour : str
-    offset : (float, float)
-        From the point to its name, in typographic points.
-    dots : bool
-        Without dots the name stands at the point itself.
     """
     points = np.asarray(points)
-    if dots:
-        ax.plot(points[:, 0], points[:, 1], "o", color=colour, markersize=4)
-    else:
-        ax.update_datalim(points)
-        ax.autoscale_view()
-    where = {"xytext": offset, "textcoords": "offset points"} if dots else {"ha": "center", "va": "center"}
+    ax.plot(points[:, 0], points[:, 1], "o", color=colour, markersize=4)
     for point, label in zip(points, labels, strict=True):
-        ax.annotate(str(label), point, color=colour, **where)
+        ax.annotate(str(label), point, (4, 3), textcoords="offset points", color=colour)
     ax.axhline(0, color="#bbbbbb", linewidth=0.6, zorder=0)
     ax.axvline(0, color="#bbbbbb", linewidth=0.6, zorder=0)
 
@@ -193,12 +181,20 @@ def remainder(ax: Axes, eps: ArrayLike, remainders: dict[str, ArrayLike], slopes
     ax : matplotlib Axes
     eps : array_like, shape (n,)
     remainders : dict of array_like, shape (n,)
-        Name to \|exact - local\|.
+        Name to \|exact - local\|, five at the most.
     slopes : dict of float
         Name to fitted order.
+
+    Raises
+    ------
+    ValueError
+        For more remainders than the book's style has colours.
     """
+    colours = (THEORY, TRAINED, EMPIRICAL, X_SIDE, Y_SIDE)
+    if len(remainders) > len(colours):
+        raise ValueError(f"{len(remainders)} remainders: one panel has colours for {len(colours)}")
     eps = np.asarray(eps, dtype=float)
-    for colour, (name, values) in zip((THEORY, TRAINED, EMPIRICAL, X_SIDE, Y_SIDE), remainders.items(), strict=False):
+    for colour, (name, values) in zip(colours, remainders.items(), strict=False):
         values = np.abs(np.asarray(values, dtype=float))
         law = np.exp(np.log(values).mean()) * (eps / np.exp(np.log(eps).mean())) ** slopes[name]
         ax.loglog(eps, law, color=colour, linewidth=0.8)

@@ -49,7 +49,7 @@ def largest_eps(p0: ArrayLike) -> float:
     return _largest_eps(_reference_row(p0))
 
 
-def rotate(phi: ArrayLike, p0: ArrayLike, rng: np.random.Generator, draws: int | None = None) -> Array:
+def rotate(phi: ArrayLike, p0: ArrayLike, rng: np.random.Generator | int, draws: int | None = None) -> Array:
     r"""Turn a family of information vectors by one random rotation that fixes :math:`\sqrt{P_0}` (D8).
 
     The rotation is uniform (Haar) on the orthogonal maps of the hyperplane :math:`\sqrt{P_0}^\perp`, reflections
@@ -61,7 +61,8 @@ def rotate(phi: ArrayLike, p0: ArrayLike, rng: np.random.Generator, draws: int |
         One vector or a family of m, each perpendicular to :math:`\sqrt{P_0}`.
     p0 : array_like, shape (n,)
         Reference distribution, positive, n ≥ 2.
-    rng : numpy.random.Generator
+    rng : numpy.random.Generator or int
+        The generator, or the seed of one.
     draws : int, optional
         Number of independent rotations of the family.
 
@@ -84,7 +85,7 @@ def rotate(phi: ArrayLike, p0: ArrayLike, rng: np.random.Generator, draws: int |
     --------
     >>> p0 = [0.5, 0.25, 0.25]
     >>> phi = np.array([0, 1, -1]) / np.sqrt(2)
-    >>> turned = rotate(phi, p0, np.random.default_rng(0), draws=1000)
+    >>> turned = rotate(phi, p0, rng=0, draws=1000)
     >>> bool(np.abs(turned @ np.sqrt(p0)).max() < 1e-12), bool(np.ptp(np.linalg.norm(turned, axis=1)) < 1e-12)
     (True, True)
     """
@@ -100,13 +101,13 @@ def rotate(phi: ArrayLike, p0: ArrayLike, rng: np.random.Generator, draws: int |
         )
     basis = _hyperplane(p)
     span, coordinates = np.linalg.qr(basis.T @ family.T)
-    frames = _frames(rng, 1 if draws is None else draws, *span.shape)
+    frames = _frames(np.random.default_rng(rng), 1 if draws is None else draws, *span.shape)
     turned: Array = np.swapaxes(basis @ frames @ coordinates, -1, -2)
     return turned.reshape(np.shape(phi) if draws is None else (draws, *np.shape(phi)))
 
 
 def random_attribute(
-    p0: ArrayLike, eps: float, rng: np.random.Generator, values: int = 2, draws: int | None = None
+    p0: ArrayLike, eps: float, rng: np.random.Generator | int, values: int = 2, draws: int | None = None
 ) -> Array:
     r"""Conditional distributions :math:`P_{X|V=v}` of a random rotation-invariant attribute V (D8).
 
@@ -120,7 +121,8 @@ def random_attribute(
         :math:`P_X`, positive, n ≥ 2.
     eps : float
         Above 0 and at most :func:`largest_eps` of p0, so that no conditional probability can be negative.
-    rng : numpy.random.Generator
+    rng : numpy.random.Generator or int
+        The generator, or the seed of one.
     values : int
         Number m of values of V, 2 ≤ m ≤ n.
     draws : int, optional
@@ -137,7 +139,7 @@ def random_attribute(
 
     Examples
     --------
-    >>> px_v = random_attribute([0.5, 0.3, 0.2], 0.2, np.random.default_rng(0))
+    >>> px_v = random_attribute([0.5, 0.3, 0.2], 0.2, rng=0)
     >>> px_v.shape, px_v.sum(axis=1).round(12), px_v.mean(axis=0).round(12)
     ((2, 3), array([1., 1.]), array([0.5, 0.3, 0.2]))
     """
@@ -204,8 +206,8 @@ def averaged_exponent(h: ArrayLike, joint: Joint, spread: float, eps: float, of:
     Raises
     ------
     ValueError
-        As :func:`captured`; for an X of one symbol, a spread that is negative or infinite, and an eps that is not
-        positive and finite.
+        As :func:`captured`; for a single symbol of the variable with the attributes, a spread that is negative or
+        infinite, and an eps that is not positive and finite.
 
     Examples
     --------
@@ -213,12 +215,12 @@ def averaged_exponent(h: ArrayLike, joint: Joint, spread: float, eps: float, of:
     >>> round(averaged_exponent([1, -1], joint, spread=4, eps=0.1), 6)
     0.0032
     """
-    if joint.P.shape[0] == 1:
-        raise ValueError(f"{joint.x_name} has a single symbol: it has no attribute")
+    symbols, asked = (joint.px.size, joint.x_name) if of == "Y" else (joint.py.size, joint.y_name)
+    if symbols == 1:
+        raise ValueError(f"{asked} has a single symbol: it has no attribute")
     if not 0 <= spread < math.inf:
         raise ValueError(f"spread = {spread}: a mean squared distance must be finite and at least 0")
-    dimension = joint.P.shape[0 if of == "Y" else 1] - 1
-    return float(check.eps(eps) ** 2 / 8 * spread / dimension * captured(h, joint, of))
+    return float(check.eps(eps) ** 2 / 8 * spread / (symbols - 1) * captured(h, joint, of))
 
 
 def attribute_exponents(h: ArrayLike, joint: Joint, px_v: ArrayLike) -> Array:
@@ -232,7 +234,6 @@ def attribute_exponents(h: ArrayLike, joint: Joint, px_v: ArrayLike) -> Array:
     h : array_like, shape (\|𝒴\|,) or (\|𝒴\|, k)
         Features of Y.
     joint : Joint
-        Dense.
     px_v : array_like, shape (draws, values, \|𝒳\|)
         For each attribute its :math:`P_{X|V=v}`, as :func:`random_attribute` returns them.
 
@@ -249,7 +250,7 @@ def attribute_exponents(h: ArrayLike, joint: Joint, px_v: ArrayLike) -> Array:
     Examples
     --------
     >>> joint = Joint([[0.45, 0.05], [0.05, 0.45]])
-    >>> px_v = random_attribute(joint.px, 0.1, np.random.default_rng(0), draws=3)
+    >>> px_v = random_attribute(joint.px, 0.1, rng=0, draws=3)
     >>> attribute_exponents([1, -1], joint, px_v).round(5)
     array([0.00321, 0.00321, 0.00321])
     """

@@ -153,12 +153,20 @@ def local_log_loss(s: ArrayLike, v: ArrayLike, b: ArrayLike, joint: Joint) -> fl
     .. math:: \tfrac12 \bigl\Vert \tilde B - \Xi^Y (\Xi^X)^{\mathsf T} \bigr\Vert_F^2
               + \tfrac12 E\bigl[(\mu_s \cdot \tilde v(Y) + \tilde d(Y))^2\bigr].
 
-    Parameters, errors: as :func:`log_loss`.
+    Parameters
+    ----------
+    s, v, b, joint
+        As for :func:`log_loss`.
 
     Returns
     -------
     float
         In nats.
+
+    Raises
+    ------
+    ValueError
+        As :func:`log_loss`.
 
     Examples
     --------

@@ -11,7 +11,7 @@ import traitlets
 
 from ufs.dtm import modes
 from ufs.joint import Joint
-from ufs.widgets.figure import Figure, fallback_table, module, rounded
+from ufs.widgets.figure import Figure, at_most, fallback_table, module, named_tables, rounded, visible
 
 __all__ = ["Convergence", "convergence"]
 
@@ -50,15 +50,15 @@ class Convergence(Figure):
 
     @traitlets.validate("table")
     def _known_table(self, proposal: Any) -> int:
-        return _below(proposal["value"], len(self.data["tables"]), "table")
+        return at_most(len(self.data["tables"]) - 1, proposal)
 
     @traitlets.validate("start")
     def _known_start(self, proposal: Any) -> int:
-        return _below(proposal["value"], min(len(table["starts"]) for table in self.data["tables"]), "start")
+        return at_most(min(len(table["starts"]) for table in self.data["tables"]) - 1, proposal)
 
     @traitlets.validate("sweep")
     def _known_sweep(self, proposal: Any) -> int:
-        return _below(proposal["value"], 1 + max(table["sweeps"] for table in self.data["tables"]), "sweep")
+        return at_most(max(table["sweeps"] for table in self.data["tables"]), proposal)
 
     def fallback(self) -> str:
         """Return a table of singular values and rates, as HTML."""
@@ -102,11 +102,7 @@ def convergence(tables: Mapping[str, Joint] | Joint) -> Convergence:
     >>> convergence(Joint([[0.20, 0.06, 0.04], [0.06, 0.20, 0.04], [0.04, 0.04, 0.32]]))
     <Convergence on X and Y: table 0, start 0, sweep 0>
     """
-    if isinstance(tables, Joint):
-        tables = {f"{tables.x_name} and {tables.y_name}": tables}
-    if not tables:
-        raise ValueError("there is no table: give one Joint, or a dictionary of names and Joints")
-    return Convergence(tables)
+    return Convergence(named_tables(tables))
 
 
 def _table(name: str, joint: Joint) -> dict[str, Any]:
@@ -120,7 +116,7 @@ def _table(name: str, joint: Joint) -> dict[str, Any]:
     sigma = [float(found.sigma[0]), float(found.sigma[1]) if len(found.sigma) > 1 else 0.0]
     if sigma[0] - sigma[1] <= 1e-9:
         raise ValueError(f"{name} has σ₁ = σ₂ = {sigma[0]:.6g}: it has no first mode for f to settle on")
-    x_labels, y_labels = ([_shown(label) for label in labels] for labels in (joint.x_labels, joint.y_labels))
+    x_labels, y_labels = visible(joint.x_labels), visible(joint.y_labels)
     frequent = np.argsort(-joint.px, kind="stable")[:INDICATORS].tolist()
     starts = [{"name": "random", "f": np.random.default_rng(0).uniform(-1, 1, rows).round(3).tolist()}]
     starts += [{"name": f"only {x_labels[i]}", "f": np.eye(rows)[i].tolist()} for i in frequent]
@@ -139,13 +135,3 @@ def _table(name: str, joint: Joint) -> dict[str, Any]:
 
 def _rate(sigma: list[float]) -> float:
     return float((sigma[1] / sigma[0]) ** 2)
-
-
-def _shown(label: Any) -> str:
-    return "␣" if str(label) == " " else str(label)
-
-
-def _below(value: int, limit: int, name: str) -> int:
-    if value >= limit:
-        raise traitlets.TraitError(f"{name} = {value}: the figure has {name} 0 to {limit - 1}")
-    return value

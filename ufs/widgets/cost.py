@@ -13,6 +13,7 @@ from ufs.widgets.figure import Figure, fallback_table, module, rounded
 __all__ = ["Cost", "cost"]
 
 RATES = ("product", "number", "end", "call")
+MEASURED = ("n", "d", "classes", "seconds")
 NETWORKS = (1, 10, 100)  # Gbit/s to choose from
 RANGES = {"n": (1e3, 1e10), "d": (8, 8192), "classes": (2, 1e5), "workers": (1, 1e4)}
 EXAMPLES = (
@@ -55,7 +56,7 @@ class Cost(Figure):
     def __init__(self, rates: Mapping[str, float], points: Sequence[Mapping[str, float]]) -> None:
         data = {
             "rates": {name: float(rates[name]) for name in RATES},
-            "points": [{name: float(one[name]) for name in ("n", "d", "classes", "seconds")} for one in points],
+            "points": [{name: float(one[name]) for name in MEASURED} for one in points],
             "networks": list(NETWORKS),
             "ranges": {name: [float(end) for end in ends] for name, ends in RANGES.items()},
             "examples": [list(one) for one in EXAMPLES],
@@ -112,7 +113,8 @@ def cost(rates: Mapping[str, float], points: Sequence[Mapping[str, float]]) -> C
     Raises
     ------
     ValueError
-        If a rate is missing, or one is not finite or not positive ("number" and "call" may be zero).
+        If a rate, or a number of a point, is missing, not finite or not positive (the rates "number" and "call" may be
+        zero).
 
     Examples
     --------
@@ -123,4 +125,10 @@ def cost(rates: Mapping[str, float], points: Sequence[Mapping[str, float]]) -> C
         value = rates.get(name, np.nan)
         if not (np.isfinite(value) and (value > 0 or (value == 0 and name in ("number", "call")))):
             raise ValueError(f"rates[{name!r}] = {value}: the model needs a positive number there")
+    for i, one in enumerate(points):
+        for name in MEASURED:
+            if not 0 < one.get(name, np.nan) < np.inf:
+                raise ValueError(
+                    f"points[{i}][{name!r}] = {one.get(name)}: a measured time needs a positive number there"
+                )
     return Cost(rates, points)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from importlib.resources import files
 from typing import Any, ClassVar
@@ -16,7 +16,18 @@ from numpy.typing import NDArray
 from ufs.dtm import Modes, modes
 from ufs.joint import Joint
 
-__all__ = ["Figure", "fallback_table", "in_disk", "module", "rounded", "side", "strongest"]
+__all__ = [
+    "Figure",
+    "at_most",
+    "fallback_table",
+    "in_disk",
+    "module",
+    "named_tables",
+    "rounded",
+    "side",
+    "strongest",
+    "visible",
+]
 
 
 def _static(name: str) -> str:
@@ -97,9 +108,23 @@ def fallback_table(caption: str, heads: Iterable[str], rows: Iterable[Sequence[s
     )
 
 
-def side(name: str, labels: Sequence[Any] | None, features: NDArray[np.float64]) -> dict[str, Any]:
+def named_tables(tables: Mapping[str, Joint] | Joint) -> Mapping[str, Joint]:
+    """Return the tables that a reader can choose from by their names; a single one is named after its variables."""
+    if isinstance(tables, Joint):
+        return {f"{tables.x_name} and {tables.y_name}": tables}
+    if not tables:
+        raise ValueError("there is no table: give one Joint, or a dictionary of names and Joints")
+    return tables
+
+
+def visible(labels: Iterable[Any]) -> list[str]:
+    """Return labels as text, in which a space can be seen."""
+    return ["␣" if str(label) == " " else str(label) for label in labels]
+
+
+def side(name: str, labels: Sequence[Any], features: NDArray[np.float64]) -> dict[str, Any]:
     """Return one variable as a script reads it: its name, its symbols, and the values of each mode at each of them."""
-    return {"name": name, "labels": [str(label) for label in labels or ()], "modes": features.tolist()}
+    return {"name": name, "labels": [str(label) for label in labels], "modes": features.tolist()}
 
 
 def strongest(joint: Joint, k: int) -> Modes:
@@ -112,6 +137,15 @@ def strongest(joint: Joint, k: int) -> Modes:
                 f"{number[k]} only if both variables have at least {number[k + 1]} symbols"
             )
     return modes(joint, k)
+
+
+def at_most(largest: int, proposal: Any) -> int:
+    """Check a proposal for a trait that numbers what a figure has."""
+    value = int(proposal["value"])
+    if value > largest:
+        name = proposal["trait"].name
+        raise traitlets.TraitError(f"{name} = {value}: the figure has {name} up to {largest}")
+    return value
 
 
 def in_disk(figure: Figure, proposal: Any, meaning: str) -> float:

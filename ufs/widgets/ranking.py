@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 import traitlets
 
-from ufs.widgets.figure import Figure, fallback_table, module, rounded
+from ufs.widgets.figure import Figure, at_most, fallback_table, module, rounded
 
 __all__ = ["Ranking", "ranking"]
 
@@ -55,15 +55,15 @@ class Ranking(Figure):
 
     @traitlets.validate("measure")
     def _known_measure(self, proposal: Any) -> int:
-        return _below(proposal["value"], len(self.data["measures"]), "measure")
+        return at_most(len(self.data["measures"]) - 1, proposal)
 
     @traitlets.validate("family")
     def _known_family(self, proposal: Any) -> int:
-        return _below(proposal["value"], 1 + len(self.data["families"]), "family")
+        return at_most(len(self.data["families"]), proposal)
 
     @traitlets.validate("network")
     def _known_network(self, proposal: Any) -> int:
-        return _below(proposal["value"], len(self.data["networks"]), "network")
+        return at_most(len(self.data["networks"]) - 1, proposal)
 
     def fallback(self) -> str:
         """Return a table of τ for every measure, over all networks and within each family, as HTML."""
@@ -147,9 +147,3 @@ def ranking(networks: Sequence[Mapping[str, Any]], measures: Mapping[str, str], 
         for one in sorted(networks, key=lambda one: float(one[accuracy]))
     ]
     return Ranking({"families": families, "measures": list(measures), "networks": rows})
-
-
-def _below(value: int, limit: int, name: str) -> int:
-    if value >= limit:
-        raise traitlets.TraitError(f"{name} = {value}: the figure has {name} up to {limit - 1}")
-    return value

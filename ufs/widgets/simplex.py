@@ -9,7 +9,9 @@ import numpy as np
 import traitlets
 from numpy.typing import ArrayLike, NDArray
 
-from ufs.local import chi2_divergence, information_vector, kl_divergence
+from ufs import _checks as check
+from ufs.local import information_vector, kl_divergence
+from ufs.selection import largest_eps
 from ufs.widgets.figure import Figure, fallback_table, module, rounded
 
 __all__ = ["Simplex", "simplex"]
@@ -153,18 +155,15 @@ def simplex(
     array([[ 0.245, -0.173, -0.173],
            [-0.245,  0.   ,  0.346]])
     """
-    for name, p in (("p0", p0), ("p1", p1), ("p2", p2)):
-        values = np.asarray(p, dtype=float)
-        if values.shape != (3,):
-            raise ValueError(f"{name} has shape {values.shape}: the figure shows distributions on three symbols")
-        chi2_divergence(values, values)  # refuses what is no distribution
-        if (values < LEAST).any():
-            raise ValueError(f"{name} has a probability below {LEAST:g}: the figure leaves out the simplex's edge")
+    points = {name: check.distribution(p, name) for name, p in (("p0", p0), ("p1", p1), ("p2", p2))}
+    for name, p in points.items():
+        if p.shape != (3,):
+            raise ValueError(f"{name} has shape {p.shape}: the figure shows distributions on three symbols")
+        check.entries(p >= LEAST, p, name, f"is below {LEAST:g}: the figure leaves out the simplex's edge")
     if len(labels) != 3 or len(names) != 2:
         raise ValueError(f"{len(labels)} labels and {len(names)} names: give three labels and two names")
-    p_min = float(np.min(np.asarray(p0, dtype=float)))
-    eps = float(np.sqrt(p_min / (1 - p_min))) if eps is None else eps
-    if not 0 < eps < np.inf:
-        raise ValueError(f"eps = {eps!r}: it must be a positive number")
-    p0, p1, p2 = (np.asarray(p, dtype=float) for p in (p0, p1, p2))
-    return Simplex(p0, p1.tolist(), p2.tolist(), [str(label) for label in labels], [str(n) for n in names], eps)
+    reference, first, second = points.values()
+    eps = largest_eps(reference) if eps is None else check.eps(eps)
+    return Simplex(
+        reference, first.tolist(), second.tolist(), [str(label) for label in labels], [str(n) for n in names], eps
+    )

@@ -152,7 +152,7 @@ def _tilt(f: NDArray[np.float64], joint: Joint, eps: float | None) -> float:
     if eps is None:
         return limit / 2
     if not 0 < eps < limit:
-        label = (joint.x_labels or range(len(lengths)))[worst]
+        label = joint.x_labels[worst]
         raise ValueError(
             f"eps = {eps:g}: it must be above 0 and below {limit:.6g}, where a tilt in the unit disk takes all "
             f"probability from {joint.x_name} = {label!r}"

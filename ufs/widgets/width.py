@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ufs.dtm import modes
 from ufs.joint import Joint
-from ufs.widgets.figure import Figure, fallback_table, module, rounded
+from ufs.widgets.figure import Figure, at_most, fallback_table, module, named_tables, rounded, visible
 
 __all__ = ["Width", "width"]
 
@@ -48,8 +48,8 @@ class Width(Figure):
     layer = traitlets.Int(0, min=0, max=LAYERS - 1).tag(sync=True)
     units = traitlets.Int(1, min=1).tag(sync=True)
 
-    def __init__(self, tables: Mapping[str, Joint], seed: int = 0) -> None:
-        rng = np.random.default_rng(seed)
+    def __init__(self, tables: Mapping[str, Joint]) -> None:
+        rng = np.random.default_rng(0)
         super().__init__(data=rounded({"tables": [_table(name, joint, rng) for name, joint in tables.items()]}))
         self.units = min(4, *(len(table["px"]) - 1 for table in self.data["tables"]))
 
@@ -61,15 +61,15 @@ class Width(Figure):
 
     @traitlets.validate("table")
     def _known_table(self, proposal: Any) -> int:
-        return _below(proposal["value"], len(self.data["tables"]), "table")
+        return at_most(len(self.data["tables"]) - 1, proposal)
 
     @traitlets.validate("mode")
     def _known_mode(self, proposal: Any) -> int:
-        return _below(proposal["value"], min(len(table["sigma"]) for table in self.data["tables"]), "mode")
+        return at_most(min(len(table["sigma"]) for table in self.data["tables"]) - 1, proposal)
 
     @traitlets.validate("units")
     def _known_units(self, proposal: Any) -> int:
-        return _below(proposal["value"], max(len(table["px"]) for table in self.data["tables"]), "units")
+        return at_most(max(len(table["px"]) for table in self.data["tables"]) - 1, proposal)
 
     def fallback(self) -> str:
         """Return a table of the shares that layers of several widths keep of the first mode, as HTML."""
@@ -113,11 +113,7 @@ def width(tables: Mapping[str, Joint] | Joint) -> Width:
     >>> width(Joint([[0.20, 0.06, 0.04], [0.06, 0.20, 0.04], [0.04, 0.04, 0.32]]))
     <Width on X and Y: table 0, mode 0, layer 0, 2 units>
     """
-    if isinstance(tables, Joint):
-        tables = {f"{tables.x_name} and {tables.y_name}": tables}
-    if not tables:
-        raise ValueError("there is no table: give one Joint, or a dictionary of names and Joints")
-    return Width(tables)
+    return Width(named_tables(tables))
 
 
 def _table(name: str, joint: Joint, rng: np.random.Generator) -> dict[str, Any]:
@@ -131,7 +127,7 @@ def _table(name: str, joint: Joint, rng: np.random.Generator) -> dict[str, Any]:
     return {
         "name": name,
         "x": joint.x_name,
-        "labels": ["␣" if str(label) == " " else str(label) for label in joint.x_labels],
+        "labels": visible(joint.x_labels),
         "px": joint.px.tolist(),
         "sigma": found.sigma.tolist(),
         "modes": found.f.T.round(DIGITS).tolist(),
@@ -145,9 +141,3 @@ def _layer(px: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.floa
     root = np.sqrt(px)[:, None]
     Q: NDArray[np.float64] = np.linalg.qr(root * (units - px @ units))[0] / root
     return Q.T
-
-
-def _below(value: int, limit: int, name: str) -> int:
-    if value >= limit:
-        raise traitlets.TraitError(f"{name} = {value}: the figure has {name} up to {limit - 1}")
-    return value
