@@ -7,26 +7,25 @@ of seven runs, acepack of three, PyPI's ace once. acepack is run with both varia
 computes the same conditional means. PyPI's ace knows only continuous variables and smooths over the letters' codes, so
 that its answer is another one by design; it runs on fewer pairs. PYTHON is an interpreter that has it (pip install
 ace).
-Writes benchmarks/results/ace.json: records {case, method, seconds, ratio, sigma_error, note}.
+Writes benchmarks/results/ace.json: where and when, and records {case, method, seconds, ratio, sigma_error, note}.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import platform
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
-from importlib.metadata import version
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 import numpy as np
+from provenance import provenance
 
 import ufs
 from ufs import datasets
@@ -127,7 +126,7 @@ def main() -> None:
     parser.add_argument("--small", type=int, default=100_000)
     arguments = parser.parse_args()
     records: list[dict[str, Any]] = []
-    versions = {name: version(name) for name in ("numpy", "scipy")} | {"ufs": ufs.__version__}
+    peers = {}
     with tempfile.TemporaryDirectory() as folder:
         for n in (arguments.large, arguments.small):
             x, y = draw(n)
@@ -138,7 +137,7 @@ def main() -> None:
                 found, seconds, sigma = ours(case, x, y, k)
                 records += found
             if shutil.which("Rscript"):
-                versions["acepack"] = subprocess.run(
+                peers["acepack"] = subprocess.run(
                     ["Rscript", "-e", 'cat(as.character(packageVersion("acepack")))'], capture_output=True, text=True
                 ).stdout
                 for delrsq in ("0.01", "1e-12"):
@@ -156,8 +155,9 @@ def main() -> None:
         capture_output=True,
         text=True,
     )
-    versions |= {"ace": shown.stdout.strip()} if shown.returncode == 0 else {}
-    result = {"records": records, "versions": versions, "python": platform.python_version(), "seed": SEED}
+    peers |= {"ace": shown.stdout.strip()} if shown.returncode == 0 else {}
+    result = {**provenance("numpy", "scipy"), "seed": SEED, "records": records}
+    result["versions"] |= peers
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
     for entry in records:

@@ -150,8 +150,7 @@ def train_deep(name: str, tables: Array) -> dict[str, Array]:
 def fathers_and_sons() -> Array:
     """The table with each share of its dependence, once for every seed: shape (shares, seeds, 8, 8)."""
     joint = ufs.Joint.from_counts(datasets.occupational_status())
-    independent = np.outer(joint.px, joint.py)
-    return np.array([[independent + share * (joint.P - independent)] * len(SEEDS) for share in SHARES])
+    return np.array([[joint.faded(share).P] * len(SEEDS) for share in SHARES])
 
 
 if __name__ == "__main__":
