@@ -27,6 +27,7 @@ def execute(path: Path) -> None:
         kernel_name="python3",
         resources={"metadata": {"path": path.parent}},
         store_widget_state=False,
+        coalesce_streams=True,
     )
     client.execute()
     notebook.metadata = {

@@ -40,6 +40,13 @@ def texts(page: str) -> list[str]:
     return [(PROJECT / f"{page}.md").read_text(encoding="utf-8")]
 
 
+def captions(page: str) -> list[str]:
+    """What stands below the figures of a notebook."""
+    cells = notebook(page).cells if page in NOTEBOOKS else []
+    settings = [cell.metadata.get("mystnb", {}).get("figure", {}) for cell in cells]
+    return [figure["caption"] for figure in settings if "caption" in figure]
+
+
 @dataclass(frozen=True)
 class Directive:
     """``:::{name} argument``, options and body; `start` counts the characters of the page's text before it."""

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from bookfiles import CHAPTERS, PAGES
-from playwright.sync_api import Browser, Page, Response
+from playwright.sync_api import Browser, Locator, Page, Response
 
 # The theme and sphinx-togglebutton announce themselves.
 HARMLESS = ("[PST]:", "[togglebutton]:")
@@ -114,9 +114,37 @@ def test_drawings_are_legible_on_a_dark_page(chapter: str, chromium: Browser, ad
         assert style == ["invert(1) hue-rotate(180deg)", "rgba(0, 0, 0, 0)"]
 
 
+def assert_answers(page: Page, figure: Locator) -> None:
+    """An interactive figure changes when its first control is worked by the keyboard, and again by the mouse."""
+    figure.scroll_into_view_if_needed()
+    sliders = figure.locator('[role="slider"], input[type="range"]')
+    slides = sliders.count() > 0
+    control = (sliders if slides else figure.get_by_role("button", disabled=False)).first
+    control.focus()
+    before = figure.text_content()
+    for key in ("ArrowRight", "ArrowLeft") if slides else ("Enter",):  # a slider may stand at one of its ends
+        if figure.text_content() == before:
+            page.keyboard.press(key)
+    by_key = figure.text_content()
+    assert by_key != before
+    box = control.bounding_box()
+    assert box is not None
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    page.mouse.move(x, y)
+    page.mouse.down()
+    if slides:
+        page.mouse.move(x - 40, y + 25, steps=4)
+    page.mouse.up()
+    assert figure.text_content() != by_key
+
+
 @pytest.mark.parametrize("chapter", CHAPTERS)
-def test_folds_open(chapter: str, chromium: Browser, address: str) -> None:
+def test_folds_open_and_figures_answer(chapter: str, chromium: Browser, address: str) -> None:
     page = Visit(chromium, f"{address}{chapter}.html", 1280, "light").page
+    figures = page.locator("div.ufs-figure").all()
+    assert figures
+    for figure in figures:
+        assert_answers(page, figure)
     proof = page.locator("details.sd-dropdown").first
     assert not proof.locator("div.proof").is_visible()
     proof.locator("summary").click()
@@ -126,3 +154,36 @@ def test_folds_open(chapter: str, chromium: Browser, address: str) -> None:
     assert not hidden.is_visible()
     solution.locator("button.toggle-button").click()
     assert hidden.is_visible()
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_wide_drawings_keep_a_legible_size_on_a_telephone(chapter: str, chromium: Browser, address: str) -> None:
+    """They scroll in a box that the keyboard reaches, and the caption does not scroll with them."""
+    page = Visit(chromium, f"{address}{chapter}.html", 375, "light").page
+    page.evaluate("document.querySelectorAll('details').forEach(fold => { fold.open = true })")
+    boxes = page.locator(".ufs-drawing:visible")
+    assert boxes.count()
+    for box in boxes.all():
+        width, shown, room, content = box.evaluate(
+            "box => [box.firstElementChild.naturalWidth, box.firstElementChild.clientWidth, box.clientWidth, "
+            "box.scrollWidth]"
+        )
+        assert shown >= (0.74 * width if width > 602 else min(width, room) - 1)
+        assert (content > room + 1) == (box.get_attribute("tabindex") == "0") == (width > 602)
+    page.set_viewport_size({"width": 1280, "height": 900})
+    page.wait_for_function("!document.querySelector('.ufs-drawing[tabindex]')")
+
+
+def test_paper_is_light_and_unfolded(chromium: Browser, address: str) -> None:
+    page = Visit(chromium, f"{address}{CHAPTERS[0]}.html", 1280, "dark").page
+    folds = page.locator("article details.sd-dropdown")
+    assert page.locator("article details.sd-dropdown[open]").count() == 0
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert page.locator("article details.sd-dropdown[open]").count() == folds.count() > 0
+    assert page.evaluate("document.documentElement.dataset.theme") == "light"
+    page.emulate_media(media="print")
+    assert page.locator("h1:visible").all_inner_texts() == [page.title().split(" — ")[0]]
+    page.emulate_media(media="screen")
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert page.locator("article details.sd-dropdown[open]").count() == 0
+    assert page.evaluate("document.documentElement.dataset.theme") == "dark"

@@ -38,7 +38,9 @@ PAGES = {
     "seven": CHAPTER.format(number=7, title="Late", label="seven"),
     "nine": CHAPTER.format(number=9, title="Later", label="nine"),
     "annex": CHAPTER.format(number="A", title="Annex", label="annex"),
-    "references": "# References\n\n```{bibliography}\n```\n",
+    "references": "# References\n\nThe letter ($p$) is the length, $q$-dimensional or not, of $r$, which $s$.\n\n"
+    "All that is cited stands here, by author and by year {cite}`huang2019universal`. For all $n$ of them.\n\n"
+    "```{bibliography}\n```\n",
 }
 TOC = {
     "format": "jb-book",
@@ -145,6 +147,17 @@ def test_bibliography_is_a_list_of_items(plain: Path) -> None:
     entries = page(plain, "references").select('[role="list"] > *')
     assert entries
     assert {entry["role"] for entry in entries} == {"listitem"}
+
+
+def test_a_formula_keeps_the_marks_that_touch_it(plain: Path) -> None:
+    units = [unit.get_text() for unit in page(plain, "references").select("article .ufs-together")]
+    assert units == [r"(\(p\))", r"\(q\)-dimensional", r"\(r\),", r"\(s\)."]
+
+
+def test_a_page_describes_itself_in_its_first_sentence_without_a_formula(plain: Path, addressed: Path) -> None:
+    for folder in (plain, addressed):
+        found = page(folder, "references").select('meta[name="description"]')
+        assert [tag["content"] for tag in found] == ["All that is cited stands here, by author and by year."]
 
 
 def test_without_addresses_nothing_names_one(plain: Path) -> None:

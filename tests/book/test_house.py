@@ -1,5 +1,6 @@
 """The project's own files: what stands at the top, the two commands, and one version everywhere."""
 
+import json
 import os
 import re
 import subprocess
@@ -8,6 +9,7 @@ import tomllib
 from datetime import date
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 from bookfiles import CHAPTERS, NOTEBOOKS, PROJECT, notebook
@@ -22,6 +24,12 @@ MADE = {"_build", "build", "universal_features.egg-info", "__pycache__", "node_m
 HIDDEN = {".ci", ".github", ".gitattributes", ".gitignore", ".pre-commit-config.yaml"}
 PYPROJECT = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))
 VERSION = PYPROJECT["project"]["version"]
+RESULTS = [
+    file
+    for folder in ("benchmarks/results", "experiments")
+    for kind in ("*.json", "*.npz")
+    for file in sorted((PROJECT / folder).glob(kind))
+]
 TEXT = {
     ".cff",
     ".css",
@@ -89,6 +97,36 @@ def test_a_failed_step_fails_the_command_and_says_what_to_do(arguments: list[str
     assert not (tmp_path / ".venv").exists()
 
 
+@pytest.mark.parametrize(
+    ("command", "program", "when", "advice"),
+    [
+        ("book", "python", "*pip*requirements.txt*", "The installation failed"),
+        ("book", "jupyter-book", "*", "names a file and a line to mend"),
+        ("test", "pytest", "*--doctest-modules*", "A test of the package or of the book failed"),
+        ("test", "pytest", "*--nbval*", "A notebook does not reproduce"),
+        ("check", "ruff", "check*", "Try: .venv/bin/ruff check --fix ."),
+        ("check", "ruff", "format*", "Run: .venv/bin/ruff format ."),
+        ("check", "mypy", "*", "mypy found types that do not fit"),
+    ],
+)
+def test_a_failed_program_ends_the_command_with_advice(
+    command: str, program: str, when: str, advice: str, tmp_path: Path
+) -> None:
+    """The Makefile with programs that do nothing, but for one, which fails when its arguments fit a pattern."""
+    bin_folder = tmp_path / ".venv" / "bin"
+    bin_folder.mkdir(parents=True)
+    for name in ("python", "jupyter-book", "pytest", "ruff", "mypy", "check-jsonschema"):
+        failure = f'case "$*" in {when}) exit 1;; esac' if name == program else ""
+        (bin_folder / name).write_text(f"#!/bin/sh\n{failure}\n")
+        (bin_folder / name).chmod(0o755)
+    for name in ("Makefile", "requirements.txt", "constraints.txt", "pyproject.toml"):
+        (tmp_path / name).write_text(read(name))
+    run = subprocess.run(["make", command], cwd=tmp_path, capture_output=True, text=True)
+    assert run.returncode != 0
+    assert advice in run.stderr.strip().splitlines()[-2]  # the last line is make's own
+    assert "All tests passed" not in run.stdout
+
+
 def test_nothing_is_installed_twice() -> None:
     """Under `make test` the environment has just been made: making it again has nothing to do."""
     stamp = PROJECT / ".venv" / "installed"
@@ -129,10 +167,21 @@ def test_one_version_everywhere() -> None:
     assert newest[2] == f"{released.day} {released:%B %Y}"
 
 
+def release(version: str) -> list[int]:
+    return [int(part) for part in version.split(".")]
+
+
 @pytest.mark.parametrize("page", NOTEBOOKS)
 def test_no_chapter_is_newer_than_the_book(page: str) -> None:
-    version = notebook(page).metadata["ufs"]["version"]
-    assert [int(part) for part in version.split(".")] <= [int(part) for part in VERSION.split(".")]
+    assert release(notebook(page).metadata["ufs"]["version"]) <= release(VERSION)
+
+
+@pytest.mark.parametrize("file", RESULTS, ids=lambda file: file.name)
+def test_results_name_the_versions_that_made_them(file: Path) -> None:
+    about = json.loads(np.load(file)["about"].item() if file.suffix == ".npz" else file.read_text(encoding="utf-8"))
+    versions = about.get("versions", about)
+    assert versions["numpy"]
+    assert release(versions["ufs"]) <= release(VERSION)
 
 
 def test_authors_and_licences_are_named_once() -> None:

@@ -8,7 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from bookfiles import BOOK, CHAPTERS, NOTEBOOKS, PAGES, PROJECT, Directive, directives, notebook, texts
+from bookfiles import BOOK, CHAPTERS, NOTEBOOKS, PAGES, PROJECT, Directive, captions, directives, notebook, texts
 from nbformat import NotebookNode
 
 MACHINE = re.compile(
@@ -83,6 +83,10 @@ class TestNotebook:
                 assert settings.get("image", {}).get("alt", "").strip(), f"no alt text:\n{cell.source}"
                 assert settings.get("figure", {}).get("caption", "").strip(), f"no caption:\n{cell.source}"
                 assert settings.get("figure", {}).get("name", "").strip(), f"no name:\n{cell.source}"
+
+    def test_captions_name_no_colour_that_a_dark_page_turns_over(self, page: str) -> None:
+        turned = re.compile(r"\((?:black|white)\)|\bin (?:black|white)\b|\b(?:black|white) (?:line|dot|point)")
+        assert not [caption for caption in captions(page) if turned.search(caption)]
 
     def test_pictures_come_sharp_and_for_untrusted_notebooks_too(self, page: str) -> None:
         for output in outputs(page):

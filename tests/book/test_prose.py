@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 import yaml
-from bookfiles import BOOK, PAGES, texts
+from bookfiles import BOOK, PAGES, captions, texts
 from prose import page_paragraphs, typed_numbers
 
 ALLOWED: dict[str, list[dict[str, Any]]] = (
@@ -37,7 +37,8 @@ def is_allowed(number: str, paragraph: str, page: str) -> bool:
 
 @pytest.mark.parametrize("page", PAGES)
 def test_no_number_is_typed_that_a_cell_should_give(page: str) -> None:
-    found = [pair for text in texts(page) for pair in typed_numbers(text) if not is_allowed(*pair, page)]
+    written = [*texts(page), *captions(page)]
+    found = [pair for text in written for pair in typed_numbers(text) if not is_allowed(*pair, page)]
     assert not found, "glue these, or give their source in book/typed-numbers.yml:\n" + "\n".join(
         f"  {number!r} in: {paragraph[:200]}" for number, paragraph in found
     )
