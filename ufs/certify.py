@@ -167,7 +167,7 @@ def certificate_table(certificates: Sequence[Certificate]) -> pd.DataFrame:
     >>> certificate_table([Certificate("sine", 2.9987, 0.6310, 0.1, (0.001, 1.0))])
             measured order within 10 % up to ε = measured on ε =
     result
-    sine               3.0                  0.63        0.001..1
+    sine               3.0                  0.63       0.001 to 1
     """
     import pandas as pd
 
@@ -179,7 +179,7 @@ def certificate_table(certificates: Sequence[Certificate]) -> pd.DataFrame:
             "result": c.result,
             "measured order": round(c.order, 1),
             f"within {100 * c.within:g} % up to ε =": f"{c.range:.2g}" + (" or more" if c.range == c.eps[1] else ""),
-            "measured on ε =": f"{c.eps[0]:g}..{c.eps[1]:g}",
+            "measured on ε =": f"{c.eps[0]:.3g} to {c.eps[1]:.3g}",
         }
         for c in certificates
     ]
