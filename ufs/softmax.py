@@ -225,8 +225,8 @@ def optimal_softmax(joint: Joint, k: int) -> tuple[Array, Array, Array]:
 def optimal_weights(s: ArrayLike, joint: Joint) -> tuple[Array, Array]:
     r"""Backward projection: the weights and biases that minimise the local log-loss for given features (R10).
 
-    .. math:: \Xi^Y = \tilde B\, \Xi^X (\Xi^{X\mathsf T} \Xi^X)^{-1}, \quad\text{that is}\quad
-              v(y) = E\bigl[\Lambda_s^{-1} \tilde s(X) \bigm| Y = y\bigr], \qquad b = \log P_Y - v \cdot \mu_s.
+    .. math:: \Xi^Y &= \tilde B\, \Xi^X (\Xi^{X\mathsf T} \Xi^X)^{-1}, \quad\text{that is} \\
+              v(y) &= E\bigl[\Lambda_s^{-1} \tilde s(X) \bigm| Y = y\bigr], \qquad b = \log P_Y - v \cdot \mu_s.
 
     Parameters
     ----------
@@ -263,8 +263,8 @@ def optimal_weights(s: ArrayLike, joint: Joint) -> tuple[Array, Array]:
 def optimal_features(v: ArrayLike, b: ArrayLike, joint: Joint) -> Array:
     r"""Forward projection: the features that minimise the local log-loss for given weights and biases (R11).
 
-    .. math:: \Xi^X = \tilde B^{\mathsf T} \Xi^Y (\Xi^{Y\mathsf T} \Xi^Y)^{-1}, \quad\text{that is}\quad
-              \tilde s(x) = E\bigl[\Lambda_v^{-1} \tilde v(Y) \bigm| X = x\bigr], \qquad
+    .. math:: \Xi^X &= \tilde B^{\mathsf T} \Xi^Y (\Xi^{Y\mathsf T} \Xi^Y)^{-1}, \quad\text{that is} \\
+              \tilde s(x) &= E\bigl[\Lambda_v^{-1} \tilde v(Y) \bigm| X = x\bigr], \qquad
               \mu_s = -\Lambda_v^{-1} E\bigl[\tilde v(Y)\, \tilde d(Y)\bigr].
 
     Parameters
