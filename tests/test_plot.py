@@ -80,3 +80,9 @@ def test_what_would_be_shown_wrongly_is_refused(ax):
         plot.heatmap(ax, np.eye(2), "abc", "xy")
     with pytest.raises(ValueError, match="6 remainders"):
         plot.remainder(ax, [0.1, 1.0], {name: [0.1, 1.0] for name in "abcdef"}, dict.fromkeys("abcdef", 1.0))
+    with pytest.raises(ValueError, match=r"table has shape \(4, 4\), the modes are those of one of shape \(5, 4\)"):
+        plot.mode_bars([ax, ax], Joint.from_counts(datasets.hair_eye_color()), modes(joint), 1)
+    with pytest.raises(ValueError, match=r"shape \(2, 2\): for 3 names it must be \(3, 2\)"):
+        plot.label_points(ax, np.eye(2), "abc", plot.X_SIDE)
+    with pytest.raises(ValueError, match="no order is given for 'b'"):
+        plot.remainder(ax, [0.1, 1.0], {name: [0.1, 1.0] for name in "ab"}, {"a": 1.0})

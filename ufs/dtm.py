@@ -145,7 +145,14 @@ def modes(joint: Joint, k: int | None = None) -> Modes:
 def maximal_correlation(joint: Joint) -> float:
     r"""Hirschfeld–Gebelein–Rényi maximal correlation of X and Y (R5): the largest singular value σ₁ of the centred DTM.
 
-    It is 0 where one of the variables is constant, and has no non-constant function.
+    Parameters
+    ----------
+    joint : Joint
+
+    Returns
+    -------
+    float
+        Between 0 and 1; 0 where one of the variables is constant, and has no non-constant function.
 
     Examples
     --------

@@ -56,6 +56,13 @@ def use_style() -> None:
     """Draw every later figure in the book's style; in a notebook, as SVG with a PNG beside it.
 
     Pages show the SVG. The PNG is what a viewer shows that does not trust a notebook's SVG.
+
+    Examples
+    --------
+    >>> with mpl.rc_context():  # which takes the style back at its end
+    ...     use_style()
+    ...     mpl.rcParams["figure.figsize"]
+    [7.0, 2.8]
     """
     mpl.rcParams.update(STYLE)
     try:
@@ -86,6 +93,14 @@ def heatmap(
     ------
     ValueError
         For another number of names.
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> ax = Figure().subplots()
+    >>> heatmap(ax, [[0.4, -0.4], [-0.4, 0.4]], ["no", "yes"], ["0", "1"])
+    >>> [text.get_text() for text in ax.texts]
+    ['+0.40', '−0.40', '−0.40', '+0.40']
     """
     matrix = np.asarray(matrix)
     if matrix.shape != (len(rows), len(columns)):
@@ -118,10 +133,22 @@ def mode_bars(axes: Sequence[Axes], joint: Joint, modes: Modes, i: int) -> None:
     Raises
     ------
     ValueError
-        If there is no such mode.
+        If there is no such mode, or the modes are those of a table of another shape.
+
+    Examples
+    --------
+    >>> import ufs
+    >>> from matplotlib.figure import Figure
+    >>> joint = Joint.from_counts(ufs.datasets.hair_eye_color())
+    >>> axes = Figure().subplots(1, 2)
+    >>> mode_bars(axes, joint, ufs.modes(joint), 1)
+    >>> [label.get_text() for label in axes[0].get_yticklabels()]
+    ['Brown', 'Hazel', 'Green', 'Blue']
     """
     if not 1 <= i <= len(modes.sigma):
         raise ValueError(f"i = {i}: the modes are numbered 1 to {len(modes.sigma)}")
+    if joint.P.shape != (shape := (len(modes.f), len(modes.g))):
+        raise ValueError(f"the table has shape {joint.P.shape}, the modes are those of one of shape {shape}")
     sides = [(modes.f, joint.x_labels, joint.x_name, "f", X_SIDE), (modes.g, joint.y_labels, joint.y_name, "g", Y_SIDE)]
     for ax, (features, labels, name, letter, colour) in zip(axes, sides, strict=True):
         values = features[:, i - 1]
@@ -143,8 +170,23 @@ def label_points(ax: Axes, points: ArrayLike, labels: Sequence[Any], colour: str
     points : array_like, shape (n, 2)
     labels : sequence of length n
     colour : str
+
+    Raises
+    ------
+    ValueError
+        If the points are not in the plane, or for another number of names.
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> ax = Figure().subplots()
+    >>> label_points(ax, [[0.5, 0.1], [-0.5, 0.1]], ["fathers", "sons"], X_SIDE)
+    >>> [text.get_text() for text in ax.texts]
+    ['fathers', 'sons']
     """
     points = np.asarray(points)
+    if points.shape != (len(labels), 2):
+        raise ValueError(f"the points have shape {points.shape}: for {len(labels)} names it must be ({len(labels)}, 2)")
     ax.plot(points[:, 0], points[:, 1], "o", color=colour, markersize=4)
     for point, label in zip(points, labels, strict=True):
         ax.annotate(str(label), point, (4, 3), textcoords="offset points", color=colour)
@@ -163,6 +205,14 @@ def spectrum(ax: Axes, sigma: ArrayLike, name: str, floor: float | None = None) 
         Title of the panel.
     floor : float, optional
         Drawn as a line.
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> ax = Figure().subplots()
+    >>> spectrum(ax, [0.46, 0.15, 0.05], "eyes and hair", floor=0.14)
+    >>> [line.get_ydata()[0] for line in ax.lines]
+    [np.float64(0.46), 0.14]
     """
     sigma = np.asarray(sigma)
     order = np.arange(1, sigma.size + 1)
@@ -188,11 +238,22 @@ def remainder(ax: Axes, eps: ArrayLike, remainders: dict[str, ArrayLike], slopes
     Raises
     ------
     ValueError
-        For more remainders than the book's style has colours.
+        For more remainders than the book's style has colours, or one without an order.
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> ax = Figure().subplots()
+    >>> eps = np.array([0.01, 0.1])
+    >>> remainder(ax, eps, {"divergence": eps**3 / 6}, {"divergence": 3.0})
+    >>> [text.get_text() for text in ax.texts]
+    ['divergence: order 3.0']
     """
     colours = (THEORY, TRAINED, EMPIRICAL, X_SIDE, Y_SIDE)
     if len(remainders) > len(colours):
         raise ValueError(f"{len(remainders)} remainders: one panel has colours for {len(colours)}")
+    if missing := [name for name in remainders if name not in slopes]:
+        raise ValueError(f"no order is given for {missing[0]!r}: slopes needs one for each remainder")
     eps = np.asarray(eps, dtype=float)
     for colour, (name, values) in zip(colours, remainders.items(), strict=False):
         values = np.abs(np.asarray(values, dtype=float))

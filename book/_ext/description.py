@@ -1,6 +1,7 @@
 """What a page says of itself where only its title and a line are shown: its own first sentences.
 
 Formulas are no help there, so a sentence with one ends the line; the lines on what a chapter needs are passed over.
+A page that is named like the book has another title in its metadata, so that its tab does not say the same twice.
 """
 
 import re
@@ -10,6 +11,8 @@ from typing import Any
 
 from docutils import nodes
 from sphinx.application import Sphinx
+
+from page_metadata import page_metadata
 
 MOST = 200  # characters, of which search engines show about 160
 SENTENCE = re.compile(r".+?[.?!](?=\s|$)")
@@ -37,6 +40,8 @@ def description(doctree: nodes.document) -> str:
 
 
 def describe(app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: Any) -> None:
+    if title := page_metadata(app.env, pagename).get("title"):
+        context["title"] = title
     if doctree is not None and (text := description(doctree)):
         context["metatags"] += f'<meta name="description" content="{escape(text)}" />\n'
 

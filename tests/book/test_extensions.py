@@ -34,7 +34,8 @@ Plain.
 :::
 """
 PAGES = {
-    "index": "# Start\n\n{prf:ref}`thm-seven` {prf:ref}`thm-nine` {prf:ref}`thm-annex` {cite:t}`huang2019universal`\n",
+    "index": "---\nufs: {title: What it is about}\n---\n# Start\n\n"
+    "{prf:ref}`thm-seven` {prf:ref}`thm-nine` {prf:ref}`thm-annex` {cite:t}`huang2019universal`\n",
     "seven": CHAPTER.format(number=7, title="Late", label="seven"),
     "nine": CHAPTER.format(number=9, title="Later", label="nine"),
     "annex": CHAPTER.format(number="A", title="Annex", label="annex"),
@@ -158,6 +159,11 @@ def test_a_page_describes_itself_in_its_first_sentence_without_a_formula(plain: 
     for folder in (plain, addressed):
         found = page(folder, "references").select('meta[name="description"]')
         assert [tag["content"] for tag in found] == ["All that is cited stands here, by author and by year."]
+
+
+def test_a_page_named_like_the_book_has_another_title(plain: Path) -> None:
+    titles = [page(plain, name).select("title")[0].get_text().split(" — ")[0] for name in ("index", "references")]
+    assert titles == ["What it is about", "References"]
 
 
 def test_without_addresses_nothing_names_one(plain: Path) -> None:

@@ -173,7 +173,11 @@ def release(version: str) -> list[int]:
 
 @pytest.mark.parametrize("page", NOTEBOOKS)
 def test_no_chapter_is_newer_than_the_book(page: str) -> None:
-    assert release(notebook(page).metadata["ufs"]["version"]) <= release(VERSION)
+    about = notebook(page).metadata["ufs"]
+    assert release(about["version"]) <= release(VERSION)
+    assert date.fromisoformat(about["date"]) <= date.fromisoformat(
+        yaml.safe_load(read("CITATION.cff"))["date-released"]
+    )
 
 
 @pytest.mark.parametrize("file", RESULTS, ids=lambda file: file.name)
