@@ -274,3 +274,72 @@ def test_faded_beyond_the_table(share):
 def test_a_sparse_table_does_not_fade():
     with refused("make it dense with P.toarray() first"):
         Joint(sp.csr_array(FAIR)).faded(0.5)
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        (np.ma.masked_array([[1, 1], [7, 0]], mask=[[0, 0], [1, 0]]), "the table[1, 0] is masked"),
+        (np.array([[1 + 1j, 2], [3, 4]]), "the table is of type complex128: it must hold real numbers"),
+        (sp.coo_array(np.array([[1j, 2], [3, 4]])), "the table is of type complex128: it must hold real numbers"),
+        ([["1", "2"], ["3", "4"]], "the table is of type <U1: it must hold real numbers"),
+        ([[1, 2], [3]], "the table is no array: give rows of the same length"),
+        ([[1, None], [3, 4]], "the table[0, 1] = None is no number: give a number in its place"),
+        (frame([[1, pd.NA], [3, 4]]), "the table[0, 1] = <NA> is no number"),
+        (np.array([[1, "2"], [3, 4]], dtype=object), "the table[0, 1] = '2' is no number"),
+        ((row for row in ([1, 2], [3, 4])), "the table is of type object"),
+        (sp.coo_array(np.ones(3)), "the table has 1 axes, not 2"),
+        ([[1e308, 1e308], [1, 1]], "the table adds up to more than a double can hold: divide it by its largest entry"),
+    ],
+)
+def test_what_is_no_table_of_real_numbers_is_refused(table, message):
+    with refused(message):
+        Joint.from_counts(table)
+
+
+def test_tables_of_python_numbers_and_of_nullable_ones_are_read():
+    for table in (np.array([[3, 1], [1, 3]], dtype=object), pd.DataFrame([[3, 1], [1, 3]], dtype="Int64")):
+        np.testing.assert_array_equal(Joint.from_counts(table).P, [[0.375, 0.125], [0.125, 0.375]])
+
+
+@pytest.mark.parametrize("where", [([0, 0, 0, 1], [0, 0, 0, 1]), ([0, 0, 0, 1], [0, 3, 4])], ids=["coo", "csr"])
+def test_repeated_cells_add_up_to_more_than_their_type_holds(where):
+    form, cells = (sp.coo_array, (where,)) if len(where[1]) == 4 else (sp.csr_array, where)
+    table = form((np.full(4, 100, dtype=np.int8), *cells), shape=(2, 2))
+    np.testing.assert_array_equal(Joint.from_counts(table).P.toarray(), [[0.75, 0], [0, 0.25]])
+
+
+def test_labels_that_do_not_fit_are_refused_before_entries_are_named_by_them():
+    with refused("1 labels for the 2 symbols of X"):
+        Joint.from_counts([[1, 2], [-3, 4]], x_labels=["one"], y_labels=["a", "b"])
+    with pytest.raises(TypeError, match="xlabels"):
+        Joint.from_counts([[1, 2], [3, 4]], xlabels=["a", "b"])
+
+
+@pytest.mark.parametrize(
+    ("samples", "message"),
+    [
+        (["a", 1, "1"], "x[1] = 1 is no str: give symbols of one type"),
+        ([1, "1", "a"], "x[0] = 1 is no str: give symbols of one type"),
+        (["a", b"a", "b"], "x[1] = b'a' is no str: give symbols of one type"),
+        (np.array(["a", 1, "1"], dtype=object), "x cannot be sorted ('<' not supported"),
+        (["a", None, "b"], "x[1] = None is missing: leave out the samples that have no symbol"),
+        (np.array(["a", "b", np.nan], dtype=object), "x[2] = nan is missing"),
+        (np.array([1, np.nan, 2], dtype=object), "x[1] = nan is missing"),
+        (pd.Series(["a", pd.NA, "b"], dtype="string"), "x[1] = <NA> is missing"),
+        (pd.Series(["a", None, "b"], dtype="category"), "x[1] = nan is missing"),
+        (np.array(["2026-01-01", "NaT", "NaT"], dtype="M8[D]"), "x[1] = NaT is missing"),
+        (np.ma.masked_array([1, 2, 3], mask=[0, 0, 1]), "x[2] is masked"),
+    ],
+)
+def test_samples_that_are_missing_or_would_be_taken_for_others_are_refused(samples, message):
+    with refused(message):
+        Joint.from_samples(samples, [0, 1, 1])
+
+
+def test_dates_and_python_objects_are_symbols():
+    days = np.array(["2026-01-02", "2026-01-01", "2026-01-02"], dtype="M8[D]")
+    assert [str(day) for day in Joint.from_samples(days, [0, 1, 1]).x_labels] == ["2026-01-01", "2026-01-02"]
+    pairs = np.empty(3, dtype=object)
+    pairs[:] = [("b", 1), ("a", 2), ("b", 1)]
+    assert Joint.from_samples(pairs, [0, 1, 1]).x_labels == (("a", 2), ("b", 1))

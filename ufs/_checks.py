@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sized
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -21,7 +21,52 @@ def entries(good: NDArray[np.bool_], values: NDArray[np.generic], name: str, fau
     """Refuse the first entry that is not good."""
     if not good.all():
         where = tuple(int(index) for index in np.argwhere(~good)[0])
-        raise ValueError(f"{name}[{', '.join(map(str, where))}] = {values[where]} {fault}")
+        value = values[where]
+        shown = value if isinstance(value, np.generic) else repr(value)
+        raise ValueError(f"{name}[{', '.join(map(str, where))}] = {shown} {fault}")
+
+
+def unmasked(values: Any, name: str) -> None:
+    """Refuse what numpy.asarray would take from under a mask."""
+    if np.ma.is_masked(values):
+        where = ", ".join(map(str, np.argwhere(np.ma.getmaskarray(values))[0]))
+        raise ValueError(f"{name}[{where}] is masked: give a value in its place, or leave it out")
+
+
+def missing(value: Any) -> bool:
+    """None, NaN, NaT, or the NA of pandas, which does not even say whether it equals itself."""
+    try:
+        return value is None or bool(value != value)
+    except TypeError:
+        return True
+
+
+def real(values: ArrayLike, name: str) -> Array:
+    """Real numbers in double precision; no copy of what is that already."""
+    unmasked(values, name)
+    try:
+        array = np.asarray(values)
+    except ValueError as error:
+        raise ValueError(f"{name} is no array: give rows of the same length ({error})") from error
+    if array.dtype.kind == "O" and array.ndim > 0:
+        numbers = np.array([_is_number(value) for value in array.flat], dtype=bool).reshape(array.shape)
+        entries(numbers, array, name, "is no number: give a number in its place")
+    else:
+        real_type(array.dtype, name)
+    return array.astype(float, copy=False)
+
+
+def real_type(dtype: np.dtype[Any], name: str) -> None:
+    if dtype.kind not in "biuf":
+        raise ValueError(f"{name} is of type {dtype}: it must hold real numbers")
+
+
+def _is_number(value: Any) -> bool:
+    try:
+        float(value)
+    except (TypeError, ValueError):
+        return False
+    return not isinstance(value, str | bytes)
 
 
 def axes(values: NDArray[np.generic], count: int, name: str, remedy: str) -> None:
@@ -68,14 +113,14 @@ def positive(**settings: float | None) -> None:
 
 
 def finite(values: ArrayLike, name: str, remedy: str = "give a number in its place") -> Array:
-    array = np.asarray(values, dtype=float)
+    array = real(values, name)
     entries(np.isfinite(array), array, name, f"is not finite: {remedy}")
     return array
 
 
 def distribution(p: ArrayLike, name: str) -> Array:
     """A distribution over one alphabet, or over pairs."""
-    values = np.asarray(p, dtype=float)
+    values = real(p, name)
     if values.size == 0 or values.ndim == 0:
         raise ValueError(f"{name} has shape {values.shape}: a distribution needs a row of probabilities")
     entries(np.isfinite(values) & (values >= 0), values, name, "is no probability: it must be finite and at least 0")
@@ -99,7 +144,7 @@ def reference(p0: ArrayLike, name: str = "p0") -> Array:
 
 def features(h: ArrayLike, symbols: int, of: str, name: str = "h") -> Array:
     """Features as the columns of a matrix, with one row for each symbol of a variable or distribution."""
-    values = np.asarray(h, dtype=float)
+    values = real(h, name)
     if values.ndim not in (1, 2) or len(values) != symbols or values.size == 0:
         raise ValueError(f"{name} has shape {values.shape}: it needs one row for each of the {symbols} symbols of {of}")
     return finite(values, name).reshape(symbols, -1)

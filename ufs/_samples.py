@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
+from ufs import _checks as check
 from ufs._backends import is_tensor, library_of
 from ufs.joint import _encode
 
@@ -31,7 +32,7 @@ def matrix(features: Any, name: str) -> Any:
         values = features.detach()
         real = not values.is_complex()
     else:
-        _refuse_masked(features, name)
+        check.unmasked(features, name)
         values = np.asarray(features)
         real = values.dtype.kind in "fiub"
     if not real or values.ndim not in (1, 2):
@@ -46,7 +47,7 @@ def matrix(features: Any, name: str) -> Any:
 
 def classes_of(labels: Any) -> tuple[list[Hashable], Any]:
     """The classes that occur, as Python values, and for each sample the index of its class."""
-    _refuse_masked(labels, "labels")
+    check.unmasked(labels, "labels")
     values = labels if is_tensor(labels) or isinstance(labels, list | tuple) else np.asarray(labels)
     axes = getattr(values, "ndim", 1)
     if axes != 1:
@@ -75,28 +76,13 @@ def _plain(symbols: Iterable[Any]) -> list[Hashable]:
     result = []
     for symbol in symbols:
         value = symbol.item() if isinstance(symbol, np.generic) else symbol
-        if _missing(value):
+        if check.missing(value):
             raise ValueError(f"{symbol!r} is no class: leave out the samples whose label is missing")
         fractional = isinstance(value, float) and not value.is_integer()
         if fractional or hasattr(value, "dtype"):
             raise ValueError(f"{symbol!r} is no class: {REMEDY}")
         result.append(int(value) if isinstance(value, float) else value)
     return result
-
-
-def _missing(value: Any) -> bool:
-    """None, NaN, NaT, or the NA of pandas, which does not even say whether it equals itself."""
-    try:
-        return value is None or bool(value != value)
-    except TypeError:
-        return True
-
-
-def _refuse_masked(values: Any, name: str) -> None:
-    """numpy.asarray would take what is under the mask."""
-    if np.ma.is_masked(values):
-        where = ", ".join(map(str, np.argwhere(np.ma.getmaskarray(values))[0]))
-        raise ValueError(f"{name}[{where}] is masked: give a value in its place, or leave the sample out")
 
 
 def not_finite(block: Any, start: int, name: str) -> ValueError:

@@ -14,7 +14,7 @@ from scipy.linalg import lapack
 
 from ufs import _checks as check
 from ufs.dtm import Modes, _mode_count, _signs, dtm
-from ufs.joint import Joint
+from ufs.joint import Joint, _symbols
 
 __all__ = ["AceModes", "ace", "ace_sweep", "equal_mass_bins", "noise_floor"]
 
@@ -178,7 +178,7 @@ def ace_sweep(joint: Joint, f: ArrayLike) -> tuple[Array, Array, Array]:
     >>> f.round(12).T, g.round(12).T, sigma.round(12)
     (array([[ 1., -1.]]), array([[ 1., -1.]]), array([0.8]))
     """
-    f = np.asarray(f, dtype=float)
+    f = check.real(f, "f")
     columns = _mode_count(f.shape[1] if f.ndim == 2 else 1, joint.P.shape)
     given = _expectations(joint)
     root_x, root_y = given.root_x[:, None], given.root_y[:, None]
@@ -271,7 +271,7 @@ def _joint(x: Any, y: ArrayLike | None, bins: Any) -> Joint:
     if isinstance(bins, tuple) and len(bins) != 2:
         raise ValueError(f"bins is a tuple of {len(bins)}: give one for x and one for y, or a list of edges for both")
     for_x, for_y = bins if isinstance(bins, tuple) else (bins, bins)
-    x, y = np.asarray(_binned(x, for_x, "x")), np.asarray(_binned(y, for_y, "y"))
+    x, y = _symbols(_binned(x, for_x, "x"), "x"), _symbols(_binned(y, for_y, "y"), "y")
     small = x.ndim == y.ndim == 1 and x.size == y.size > 0 and x.dtype.kind in "iu" and y.dtype.kind in "iu"
     return (small and _counted(x, y)) or Joint.from_samples(x, y)
 
@@ -307,7 +307,7 @@ def _binned(values: ArrayLike, bins: Any, name: str) -> Any:
     values = _continuous(values, name)
     if np.ndim(bins) == 0:
         return equal_mass_bins(values, bins)
-    edges = np.asarray(bins, dtype=float)
+    edges = check.real(bins, f"the row of bin edges of {name}")
     if edges.ndim != 1 or not (np.diff(edges) > 0).all():
         raise ValueError(f"the bin edges of {name} must be one row of increasing numbers")
     return np.digitize(values, edges)
@@ -319,7 +319,7 @@ def _random(size: int, k: int) -> Array:
 
 def _orthonormal(root: Array, features: ArrayLike, k: int, name: str) -> Array:
     """Orthonormal vectors with the span of √p f for k centred features, which must not be dependent."""
-    values = np.asarray(features, dtype=float)
+    values = check.real(features, name)
     if values.shape != (root.size, k):
         raise ValueError(
             f"{name} has shape {values.shape}: it needs one row for each of the {root.size} symbols or samples of X "

@@ -188,7 +188,7 @@ def certificate_table(certificates: Sequence[Certificate]) -> pd.DataFrame:
 
 def _measured(**named: ArrayLike) -> list[NDArray[np.float64]]:
     """Rows of values, named as in the call, and as the last of them the ε at which they were measured."""
-    rows = {name: np.asarray(values, dtype=float) for name, values in named.items()}
+    rows = {name: check.real(values, name) for name, values in named.items()}
     check.same_shape("give one value for each ε", **rows)
     check.axes(rows["eps"], 1, "eps", "give one value for each measurement")
     check.entries(

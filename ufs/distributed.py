@@ -183,7 +183,7 @@ def torch_joint(x: Any, y: Any, group: Any = None) -> Joint:
            [0.  , 0.25]])
     >>> dist.destroy_process_group()
     """
-    return _joint(_added(_gathered(_process_group(), _counts_of(np.asarray(x), np.asarray(y)), group)))
+    return _joint(_added(_gathered(_process_group(), _counts_of(x, y), group)))
 
 
 # ---- parts of a table ------------------------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -72,19 +72,15 @@ class Joint:
 
     def __post_init__(self) -> None:
         table = _float_table(self.P, "P")
-        axes = (self.P.index, self.P.columns) if hasattr(self.P, "columns") else (None, None)
-        x_labels, x_name = _axis_names(axes[0], self.x_labels, self.x_name, "X", table.shape[0])
-        y_labels, y_name = _axis_names(axes[1], self.y_labels, self.y_name, "Y", table.shape[1])
-        _check_entries(table, "P", x_labels, y_labels)
+        names = _names(self.P, table.shape, vars(self))
+        _check_entries(table, "P", names)
         check.total(table.sum(), "P", "divide it by its sum, or use Joint.from_counts for a table of counts")
         px, py = (np.asarray(table.sum(axis=axis)).ravel() for axis in (1, 0))
-        _check_marginal(px, x_name, x_labels, "row")
-        _check_marginal(py, y_name, y_labels, "column")
+        _check_marginal(px, names["x_name"], names["x_labels"], "row")
+        _check_marginal(py, names["y_name"], names["y_labels"], "column")
         for array in (table.data if sp.issparse(table) else table, px, py):
             array.flags.writeable = False
-        values = {"P": table, "px": px, "py": py}
-        values |= {"x_labels": x_labels, "y_labels": y_labels, "x_name": x_name, "y_name": y_name}
-        for name, value in values.items():
+        for name, value in {"P": table, "px": px, "py": py, **names}.items():
             object.__setattr__(self, name, value)
 
     @classmethod
@@ -110,17 +106,14 @@ class Joint:
                [0.125, 0.375]])
         """
         counts = _float_table(table, "the table")
-        if hasattr(table, "columns"):
-            names = {
-                "x_labels": tuple(table.index),
-                "y_labels": tuple(table.columns),
-                "x_name": table.index.name,
-                "y_name": table.columns.name,
-            } | names
-        _check_entries(counts, "the table", names.get("x_labels"), names.get("y_labels"))
-        total = counts.sum()
+        names |= _names(table, counts.shape, names)
+        _check_entries(counts, "the table", names)
+        with np.errstate(over="ignore"):
+            total = counts.sum()
         if total == 0:
             raise ValueError("the table holds no counts: there is nothing to estimate a distribution from")
+        if total == np.inf:
+            raise ValueError("the table adds up to more than a double can hold: divide it by its largest entry")
         return cls(counts / total, **names)
 
     @classmethod
@@ -138,8 +131,9 @@ class Joint:
         Raises
         ------
         ValueError
-            For samples that are not one-dimensional, of different lengths or empty, and for non-integer floats: a
-            continuous variable has no alphabet until it is binned.
+            For samples that are not one-dimensional, of different lengths or empty; for non-integer floats, as a
+            continuous variable has no alphabet until it is binned; for missing ones (masked, None, NaN, NaT, NA), and
+            for a mixture of types that has no common order.
 
         Examples
         --------
@@ -211,27 +205,35 @@ class Joint:
 
 def _float_table(table: Any, name: str) -> Any:
     """A float64 copy of the table, as a plain array or in CSR form, with two non-empty axes."""
+    values = table if sp.issparse(table) else check.real(table, name)
+    check.axes(values, 2, name, "rows are indexed by x and columns by y")
     if sp.issparse(table):
-        result = sp.csr_array(table, dtype=float, copy=True)
+        check.real_type(table.dtype, name)
+        result = sp.csr_array(table.astype(float))  # first of all: duplicates may add up to more than their type holds
         result.sum_duplicates()
     else:
-        result = np.array(table, dtype=float)
-    check.axes(result, 2, name, "rows are indexed by x and columns by y")
+        result = values.copy()
     if 0 in result.shape:
         raise ValueError(f"{name} is empty: its shape is {result.shape}")
     return result
 
 
-def _axis_names(axis: Any, labels: Any, name: Any, default: str, size: int) -> tuple[Sequence[Any], str]:
-    """Labels and name of one axis: the given ones, else those of the data frame, else 0, 1, … and the default."""
-    if labels is None:
-        labels = range(size) if axis is None else tuple(axis)
-    if len(labels) != size:
-        raise ValueError(f"{len(labels)} labels for the {size} symbols of {default}: give one label for each")
-    return labels, str(name or getattr(axis, "name", None) or default)
+def _names(table: Any, shape: tuple[int, int], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Labels and names of both axes: the given ones, else those of a data frame, else 0, 1, … and X and Y."""
+    axes = (table.index, table.columns) if hasattr(table, "columns") else (None, None)
+    names: dict[str, Any] = {}
+    for side, axis, size in zip("xy", axes, shape, strict=True):
+        labels, name = given.get(f"{side}_labels"), given.get(f"{side}_name")
+        if labels is None:
+            labels = range(size) if axis is None else tuple(axis)
+        if len(labels) != size:
+            raise ValueError(f"{len(labels)} labels for the {size} symbols of {side.upper()}: give one label for each")
+        names[f"{side}_labels"] = labels
+        names[f"{side}_name"] = str(name or getattr(axis, "name", None) or side.upper())
+    return names
 
 
-def _check_entries(table: Any, name: str, x_labels: Any, y_labels: Any) -> None:
+def _check_entries(table: Any, name: str, names: Mapping[str, Any]) -> None:
     """Refuse the first entry that is NaN, infinite or negative."""
     values = table.data if sp.issparse(table) else table
     bad = ~(np.isfinite(values) & (values >= 0))
@@ -242,10 +244,9 @@ def _check_entries(table: Any, name: str, x_labels: Any, y_labels: Any) -> None:
         row, column = (int(index[bad][0]) for index in (cells.row, cells.col))
     else:
         row, column = (int(index) for index in np.argwhere(bad)[0])
-    labels = "" if x_labels is None or y_labels is None else f" ({x_labels[row]!r}, {y_labels[column]!r})"
     raise ValueError(
-        f"{name} has the entry {table[row, column]} at row {row}, column {column}{labels}: "
-        "every entry must be finite and at least 0"
+        f"{name} has the entry {table[row, column]} at row {row}, column {column} ({names['x_labels'][row]!r}, "
+        f"{names['y_labels'][column]!r}): every entry must be finite and at least 0"
     )
 
 
@@ -259,9 +260,21 @@ def _check_marginal(marginal: NDArray[np.float64], name: str, labels: Sequence[A
         )
 
 
+def _symbols(samples: ArrayLike, name: str) -> NDArray[Any]:
+    """Samples as an array in which what was different still is, unlike 1 and "1" in numpy.asarray([1, "1"])."""
+    check.unmasked(samples, name)
+    values = np.asarray(samples)
+    if values.dtype.kind in "US" and isinstance(samples, list | tuple):
+        kind = str if values.dtype.kind == "U" else bytes
+        for i, sample in enumerate(samples):
+            if not isinstance(sample, kind | list | tuple):
+                raise ValueError(f"{name}[{i}] = {sample!r} is no {kind.__name__}: give symbols of one type")
+    return values
+
+
 def _encode(samples: ArrayLike, name: str) -> tuple[NDArray[Any], NDArray[np.intp]]:
     """The symbols that occur, sorted, and for each sample the index of its symbol."""
-    values = np.asarray(samples)
+    values = _symbols(samples, name)
     check.axes(values, 1, name, "one symbol per sample")
     if values.size == 0:
         raise ValueError(f"{name} is empty: a distribution needs at least one sample")
@@ -276,5 +289,16 @@ def _encode(samples: ArrayLike, name: str) -> tuple[NDArray[Any], NDArray[np.int
             offsets = np.subtract(values, low, dtype=np.intp)  # the type of the values may be too narrow for it
             present = np.bincount(offsets) > 0
             return np.flatnonzero(present).astype(values.dtype) + low, (np.cumsum(present) - 1)[offsets]
-    symbols, codes = np.unique(values, return_inverse=True)
+    try:
+        symbols, codes = np.unique(values, return_inverse=True)
+    except TypeError as error:
+        _refuse_missing(values, name)
+        raise ValueError(f"{name} cannot be sorted ({error}): give symbols of one type, strings for example") from error
+    if values.dtype.kind in "OMm" and any(map(check.missing, symbols)):
+        _refuse_missing(values, name)
     return symbols, codes
+
+
+def _refuse_missing(values: NDArray[Any], name: str) -> None:
+    present = ~np.array([check.missing(value) for value in values])
+    check.entries(present, values, name, "is missing: leave out the samples that have no symbol")

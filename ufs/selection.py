@@ -254,7 +254,7 @@ def attribute_exponents(h: ArrayLike, joint: Joint, px_v: ArrayLike) -> Array:
     >>> attribute_exponents([1, -1], joint, px_v).round(5)
     array([0.00321, 0.00321, 0.00321])
     """
-    px_v = np.asarray(px_v, dtype=float)
+    px_v = check.real(px_v, "px_v")
     if px_v.ndim != 3 or px_v.shape[1] < 2 or px_v.shape[2] != joint.P.shape[0]:
         raise ValueError(
             f"px_v has shape {px_v.shape}: it must be (draws, values, {joint.P.shape[0]}), with two values at least"
