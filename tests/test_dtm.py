@@ -300,19 +300,41 @@ def test_answer_as_large_as_the_table_is_made_dense(monkeypatch):
     assert_modes(joint, m, np.linalg.svd(dtm(Joint(joint.P.toarray())), compute_uv=False)[:419])
 
 
+def test_many_modes_of_a_sparse_table_leave_it_sparse(monkeypatch):
+    monkeypatch.setattr(full, "_all_modes", None)
+    joint = clusters((2000, 300), 5, 30_000)
+    assert_modes(joint, modes(joint, 60))
+
+
+@pytest.mark.parametrize("shape", [(900, 500), (500, 900)])
+def test_the_basis_is_that_of_the_shorter_side(shape, monkeypatch):
+    lengths = set()
+    eigenvectors = krylov.eigenvectors
+    monkeypatch.setattr(krylov, "eigenvectors", lambda *run: lengths.add(len(run[1])) or eigenvectors(*run))
+    modes(clusters(shape, 5, 20_000), 3)
+    assert lengths == {500}
+
+
 @pytest.mark.parametrize("kind", ["dense", "sparse"])
-def test_deterministic(kind):
-    joint = Joint.from_counts(np.random.default_rng(9).poisson(2, (500, 400)) + 1)
+@pytest.mark.parametrize("spectrum", ["flat", "20 copies first"])
+def test_deterministic(kind, spectrum):
+    joint = with_spectrum(LARGE[spectrum], 460, 380)
     joint = as_sparse(joint) if kind == "sparse" else joint
     first, second = modes(joint, 5), modes(joint, 5)
     for name in ("sigma", "f", "g"):
-        np.testing.assert_allclose(getattr(first, name), getattr(second, name), atol=1e-9)
+        np.testing.assert_array_equal(getattr(first, name), getattr(second, name))
 
 
 def test_signs():
     joint = Joint.from_counts(np.random.default_rng(10).poisson(5, (30, 20)))
     psi = np.sqrt(joint.px)[:, None] * modes(joint).f
     assert np.all(psi[np.abs(psi).argmax(axis=0), np.arange(19)] > 0)
+
+
+def test_sign_of_the_first_of_equally_large_entries():
+    """Equal up to rounding: an entry that is larger by a ten-thousandth is the largest."""
+    psi = np.array([[-0.5, -0.5, 0.1], [0.5 * (1 + 1e-9), 0.5 * (1 + 1e-4), -0.9]])
+    np.testing.assert_array_equal(full._signs(psi), [-1, 1, -1])
 
 
 def test_dtm_definition():
@@ -343,9 +365,35 @@ def test_dtm_sparse():
 
 
 def test_no_convergence_is_an_error(monkeypatch):
-    monkeypatch.setattr(krylov, "LIMIT", 15)
+    monkeypatch.setattr(full, "SPARSE_LIMIT", 15)
     with pytest.raises(np.linalg.LinAlgError, match="did not converge in 15 steps"):
-        modes(with_spectrum(LARGE["flat"], 460, 380), 5)
+        modes(as_sparse(with_spectrum(LARGE["flat"], 460, 380)), 5)
+
+
+def test_a_dense_table_without_gaps_is_decomposed_in_full(monkeypatch):
+    """A confident softmax: its σ's crowd below 1, closer to each other than any Krylov method can tell apart."""
+    joint = Joint.from_counts(np.exp(15 * np.random.default_rng(1).standard_normal((450, 400))))
+    calls = []
+    all_modes = full._all_modes
+    monkeypatch.setattr(full, "_all_modes", lambda *given: calls.append(given) or all_modes(*given))
+    assert_modes(joint, modes(joint, 1), np.linalg.svd(dtm(joint), compute_uv=False)[:1])
+    assert len(calls) == 1, "the Krylov method has found it: the test no longer tests the full decomposition"
+
+
+def test_the_krylov_method_is_no_detour(monkeypatch):
+    """On a flat spectrum it does not stop early for a full decomposition, and the check is a fraction of its work."""
+    steps = []
+    gram = krylov.DenseOperator.gram
+    monkeypatch.setattr(krylov.DenseOperator, "gram", lambda B, V: steps.append(V.shape[1]) or gram(B, V))
+    monkeypatch.setattr(full, "_all_modes", None)
+    modes(Joint.from_counts(np.random.default_rng(0).poisson(5, (600, 600))), 10)
+    assert sum(steps) < 165
+
+
+def test_what_is_no_joint_is_refused():
+    for function in (modes, dtm, maximal_correlation):
+        with pytest.raises(ValueError, match=r"a ndarray is no Joint: make one with Joint\(P\)"):
+            function(np.eye(2) / 2)
 
 
 def test_no_functions_are_more_correlated():
@@ -371,6 +419,12 @@ def test_gram_matrix_of_a_long_table_keeps_small_sigmas(shape):
     m = modes(joint, 7)
     assert_modes(joint, m)
     np.testing.assert_allclose(m.sigma, np.r_[sigma, 0, 0], atol=1e-14)
+
+
+def test_gram_matrix_of_a_long_table_over_eight_orders():
+    sigma = np.geomspace(0.1, 1e-9, 40)
+    joint = with_spectrum(sigma, 2000, 400)
+    assert_modes(joint, modes(joint, 39), sigma[:39], tolerance=1e-13)
 
 
 def test_lost_directions_are_replaced():

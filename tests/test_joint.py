@@ -57,15 +57,33 @@ def test_bad_entry_names_the_labels():
 
 
 @pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("factor", [0.5, 1.25, 1 + 1e-8, 1 - 1e-8, 0.0])
+@pytest.mark.parametrize("factor", [0.5, 1.25, 1 + 2e-9, 1 - 2e-9, 0.0])
 def test_wrong_sum_is_not_renormalised(form, factor):
     with refused("not 1: divide it by its sum, or use Joint.from_counts"):
         Joint(FORMS[form](FAIR * factor))
 
 
 def test_rounding_is_no_wrong_sum_and_stays():
-    table = FAIR * (1 + 1e-12)
-    np.testing.assert_array_equal(Joint(table).P, table)
+    for factor in (1 + 9e-10, 1 - 9e-10):
+        table = FAIR * factor
+        joint = Joint(table)
+        np.testing.assert_array_equal(joint.P, table)
+        for form in (joint, Joint(sp.csr_array(table))):
+            assert form.mutual_information() == pytest.approx(Joint(FAIR).mutual_information(), rel=1e-8)
+        np.testing.assert_allclose(joint.faded(0.5).P, Joint(FAIR).faded(0.5).P, rtol=2e-9)
+
+
+def test_a_little_below_zero_is_refused_and_a_little_above_is_mass():
+    with refused("entry -1e-13 at row 0, column 1"):
+        Joint([[0.5, -1e-13], [0.5, 1e-13]])
+    assert Joint([[1 - 1e-14, 0], [0, 1e-14]]).px[1] == 1e-14
+
+
+def test_the_first_of_two_bad_entries_is_named():
+    with refused("at row 0, column 1"):
+        Joint.from_counts([[1, np.nan], [-1, 1]])
+    with refused("the table[0, 1] = 'two'"):
+        Joint.from_counts(np.array([[1, "two"], [None, 1]], dtype=object))
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -120,8 +138,16 @@ def test_frame_keeps_labels_and_names():
 
 def test_given_names_win():
     joint = Joint(frame(FAIR), x_labels=["a", "b"], x_name="who")
-    assert (joint.x_labels, joint.y_labels) == (["a", "b"], ("tea", "rum"))
+    assert (joint.x_labels, joint.y_labels) == (("a", "b"), ("tea", "rum"))
     assert (joint.x_name, joint.y_name) == ("who", "drink")
+    joint = Joint.from_counts(frame(FAIR), x_labels=pd.Series(["a", "b"], index=[5, 6]), y_name="cup")
+    assert (joint.x_labels, joint.y_labels) == (("a", "b"), ("tea", "rum"))
+    assert (joint.x_name, joint.y_name) == ("guest", "cup")
+
+
+def test_a_frame_names_its_axes_as_it_likes():
+    table = pd.DataFrame(FAIR, index=pd.RangeIndex(2, name=0), columns=pd.RangeIndex(2, name=1))
+    assert (Joint(table).x_name, Joint(table).y_name) == ("0", "1")
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -133,8 +159,10 @@ def test_input_is_neither_changed_nor_shared(form):
     np.testing.assert_allclose(dense(joint.P), FAIR)
     with pytest.raises(ValueError, match="read-only"):
         (joint.P.data if sp.issparse(joint.P) else joint.P)[...] = 0
-    with pytest.raises(ValueError, match="read-only"):
-        joint.px[0] = 1
+    parts = (joint.P.indices, joint.P.indptr) if sp.issparse(joint.P) else ()
+    for part in (joint.px, joint.py, *parts):
+        with pytest.raises(ValueError, match="read-only"):
+            part[0] = 1
     with pytest.raises(AttributeError):
         joint.P = FAIR
 
@@ -265,7 +293,7 @@ def test_faded_keeps_labels_and_names():
     assert (faded.x_name, faded.y_name) == ("guest", "drink")
 
 
-@pytest.mark.parametrize("share", [-0.1, 1.1, np.nan])
+@pytest.mark.parametrize("share", [-0.1, 1.1, np.nan, "half", None])
 def test_faded_beyond_the_table(share):
     with refused("it must be between 0 (independence) and 1 (the table itself)"):
         Joint(FAIR).faded(share)
@@ -303,10 +331,13 @@ def test_tables_of_python_numbers_and_of_nullable_ones_are_read():
 
 
 @pytest.mark.parametrize("where", [([0, 0, 0, 1], [0, 0, 0, 1]), ([0, 0, 0, 1], [0, 3, 4])], ids=["coo", "csr"])
-def test_repeated_cells_add_up_to_more_than_their_type_holds(where):
+@pytest.mark.parametrize("dtype", [np.int8, float])
+def test_repeated_cells_add_up_to_more_than_their_type_holds(where, dtype):
     form, cells = (sp.coo_array, (where,)) if len(where[1]) == 4 else (sp.csr_array, where)
-    table = form((np.full(4, 100, dtype=np.int8), *cells), shape=(2, 2))
-    np.testing.assert_array_equal(Joint.from_counts(table).P.toarray(), [[0.75, 0], [0, 0.25]])
+    table = form((np.full(4, 100, dtype), *cells), shape=(2, 2))
+    P = Joint.from_counts(table).P
+    assert P.nnz == 2
+    np.testing.assert_array_equal(P.toarray(), [[0.75, 0], [0, 0.25]])
 
 
 def test_labels_that_do_not_fit_are_refused_before_entries_are_named_by_them():
@@ -340,6 +371,8 @@ def test_samples_that_are_missing_or_would_be_taken_for_others_are_refused(sampl
 def test_dates_and_python_objects_are_symbols():
     days = np.array(["2026-01-02", "2026-01-01", "2026-01-02"], dtype="M8[D]")
     assert [str(day) for day in Joint.from_samples(days, [0, 1, 1]).x_labels] == ["2026-01-01", "2026-01-02"]
+    fine = np.array(["2026-01-01T00:00:00.000000001", "2026-01-01"], dtype="M8[ns]")
+    assert [str(time) for time in Joint.from_samples(fine, [0, 1]).x_labels][1].endswith("00.000000001")
     pairs = np.empty(3, dtype=object)
     pairs[:] = [("b", 1), ("a", 2), ("b", 1)]
     assert Joint.from_samples(pairs, [0, 1, 1]).x_labels == (("a", 2), ("b", 1))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from typing import Any, TypeAlias
 
@@ -20,13 +19,12 @@ GRAM_RANGE = 1e-4  # the squares of singular values below this share of the larg
 ROUNDING = 1e-14  # B has norm 1: singular values below this are its rounding errors
 GRAM_ASPECT = 4  # length over breadth of a table from which its Gram matrix is formed
 ROOM = 20  # basis vectors beyond twice the modes wanted
-LIMIT = 100_000  # steps, a thousand times the usual number, after which a run gives up
 LOOK = 10  # basis vectors between the first two looks at the residuals; the next come when these predict their end
 WIDEST = 16  # vectors from which a run starts
 SPARSE_BLOCK = 2**18  # non-zeros for which a thread is worth its while
 
 
-def top_triples(B: DenseOperator | SparseOperator, root_long: Array, root_short: Array, k: int) -> Triples:
+def top_triples(B: DenseOperator | SparseOperator, root_long: Array, root_short: Array, k: int, limit: int) -> Triples:
     """Krylov runs until k modes are found and the last run, a check, found nothing stronger than the k-th of them.
 
     The trivial mode of the roots counts as found beforehand. A run from a single vector may see only one copy of a
@@ -38,7 +36,7 @@ def top_triples(B: DenseOperator | SparseOperator, root_long: Array, root_short:
     while len(s) < len(V):
         complete = len(s) > k
         wanted = width if complete else k - (len(s) - 1)
-        basis = eigenvectors(B.gram, V, wanted, width, floor, rng)
+        basis = eigenvectors(B.gram, V, wanted, width, floor, limit, rng)
         new_U, new_s, new_V = _triples(B.forward(basis), basis, U)
         if complete and new_s[0] <= floor * (1 + RESIDUAL) + ROUNDING:
             break
@@ -57,8 +55,7 @@ class DenseOperator:
     """The centred DTM, long side first; where that is much longer, its Gram matrix pays for itself."""
 
     def __init__(self, B: Array) -> None:
-        self.B = B
-        self.G = B.T @ B if B.shape[0] >= GRAM_ASPECT * B.shape[1] else None
+        self.B, self.G = B, _gram_matrix(B)
 
     def gram(self, V: Array) -> Array:
         return self.B.T @ (self.B @ V) if self.G is None else self.G @ V
@@ -68,7 +65,12 @@ class DenseOperator:
 
     def subtract(self, U: Array, s: Array, V: Array) -> None:
         """Take modes out, so that those of another order of magnitude get all digits of the Gram matrix."""
-        self.__init__(self.B - (U * s) @ V.T)  # type: ignore[misc]
+        self.B = self.B - (U * s) @ V.T
+        self.G = _gram_matrix(self.B)
+
+
+def _gram_matrix(B: Array) -> Array | None:
+    return B.T @ B if B.shape[0] >= GRAM_ASPECT * B.shape[1] else None
 
 
 class SparseOperator:
@@ -78,14 +80,14 @@ class SparseOperator:
     the table alone, so that the order of summation, and with it the result, is the same on every machine.
     """
 
-    def __init__(self, P: Any, p_long: Array, p_short: Array) -> None:
+    def __init__(self, P: Any, p_long: Array, p_short: Array, in_threads: Callable[..., Any]) -> None:
         count = max(1, min(16, P.nnz // SPARSE_BLOCK))
         cuts = np.searchsorted(P.indptr, np.linspace(0, P.nnz, count + 1)[1:-1])
         edges = np.unique([0, *cuts.tolist(), P.shape[0]]).tolist()
         self.blocks = [_rows(P, start, stop) for start, stop in pairwise(edges)]
         self.p_blocks = [p_long[start:stop, None] for start, stop in pairwise(edges)]
         self.root_long, self.root_short = np.sqrt(p_long)[:, None], np.sqrt(p_short)[:, None]
-        self.map: Callable[..., Any] = ThreadPoolExecutor().map if count > 1 else map
+        self.map = in_threads if count > 1 else map
 
     def gram(self, V: Array) -> Array:
         scaled = V / self.root_short
@@ -109,7 +111,13 @@ def _rows(P: Any, start: int, stop: int) -> Any:
 
 
 def eigenvectors(
-    gram: Callable[[Array], Array], found: Array, wanted: int, width: int, floor: float, rng: np.random.Generator
+    gram: Callable[[Array], Array],
+    found: Array,
+    wanted: int,
+    width: int,
+    floor: float,
+    limit: int,
+    rng: np.random.Generator,
 ) -> Array:
     """Top eigenvectors of a Gram matrix orthogonal to those found: block Lanczos with thick restarts.
 
@@ -127,7 +135,7 @@ def eigenvectors(
     Q, R = _orthonormal(rng.standard_normal((len(found), width)), found, 0.0, rng)
     size, near = 0, 0  # the Gram matrix couples a new block with the basis vectors from `near` on, and no others
     look, last, before = max(wanted, 2 * LOOK), 0, math.inf
-    for step in range(width, (LIMIT + 1) * width, width):  # counted in vectors
+    for step in range(width, (limit + 1) * width, width):  # counted in vectors
         new, size = slice(size, size + width), size + width
         known = basis[:, : old + size]
         known[:, -width:] = Q
@@ -154,7 +162,7 @@ def eigenvectors(
             basis[:, old : old + kept] = known[:, old:] @ Y[:, :kept]
             T[:] = np.diag(np.append(values[:kept], np.zeros(room - kept)))
             size, near = kept, 0
-    raise np.linalg.LinAlgError(f"the modes did not converge in {LIMIT} steps: their σ's are too close together")
+    raise np.linalg.LinAlgError(f"the modes did not converge in {limit} steps: their σ's are too close together")
 
 
 def _orthonormal(W: Array, known: Array, noise: float, rng: np.random.Generator) -> tuple[Array, Array]:

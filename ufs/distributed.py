@@ -15,7 +15,7 @@ import scipy.sparse as sp
 
 from ufs._backends import Torch
 from ufs.hscore import HScore, _about
-from ufs.joint import DENSE_CELLS, Joint, _encode
+from ufs.joint import DENSE_CELLS, Joint, _encode, _labels
 
 __all__ = ["dask_joint", "dask_statistics", "torch_joint", "torch_statistics"]
 
@@ -228,7 +228,7 @@ def _joint(part: Any) -> Joint:
         raise ValueError("there are no samples: a distribution needs at least one")
     x_symbols, y_symbols, table = part
     dense = table.shape[0] * table.shape[1] <= max(DENSE_CELLS, 4 * table.sum())
-    labels = {"x_labels": tuple(x_symbols.tolist()), "y_labels": tuple(y_symbols.tolist())}
+    labels = {"x_labels": _labels(x_symbols), "y_labels": _labels(y_symbols)}
     return Joint.from_counts(table.toarray() if dense else table, **labels)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -14,7 +15,7 @@ from scipy.linalg import svd
 from scipy.sparse.linalg import aslinearoperator
 
 from ufs._krylov import DenseOperator, SparseOperator, Triples, top_triples
-from ufs.joint import Joint
+from ufs.joint import Joint, required
 
 __all__ = ["Modes", "dtm", "maximal_correlation", "modes"]
 
@@ -22,6 +23,8 @@ Array: TypeAlias = NDArray[np.float64]
 
 SMALL_TABLE = 2**17  # cells (362 x 362) up to which a full decomposition is the fastest
 FEW = 0.1  # of all modes: who asks for more of them gets a full decomposition
+DENSE_LIMIT = 200  # Krylov steps, and two for each row or column: a full decomposition takes about as long
+SPARSE_LIMIT = 100_000  # Krylov steps, a thousand times the usual number
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,17 +70,21 @@ def dtm(joint: Joint, centered: bool = True) -> Any:
     array([[ 0.4, -0.4],
            [-0.4,  0.4]])
     """
-    root_x, root_y = np.sqrt(joint.px), np.sqrt(joint.py)
+    root_x, root_y = np.sqrt(required(joint).px), np.sqrt(joint.py)
     if sp.issparse(joint.P):
         B = sp.diags_array(1 / root_y) @ joint.P.T @ sp.diags_array(1 / root_x)
         if not centered:
             return B.tocsr()
         return aslinearoperator(B) - aslinearoperator(root_y[:, None]) @ aslinearoperator(root_x[None, :])
-    B = _aligned(joint.P.shape)
-    np.multiply(joint.px[:, None] if centered else 0.0, joint.py, out=B)
-    np.subtract(joint.P, B, out=B)
-    B *= (1 / root_x)[:, None]
-    B *= 1 / root_y
+    return _centred(joint.P, joint.px, joint.py) if centered else joint.P.T / root_x / root_y[:, None]
+
+
+def _centred(P: Array, px: Array, py: Array) -> Array:
+    B = _aligned(P.shape)
+    np.multiply(px[:, None], py, out=B)
+    np.subtract(P, B, out=B)
+    B *= (1 / np.sqrt(px))[:, None]
+    B *= 1 / np.sqrt(py)
     return B.T
 
 
@@ -110,14 +117,16 @@ def modes(joint: Joint, k: int | None = None) -> Modes:
     Raises
     ------
     ValueError
-        If k is not an integer between 1 and K.
+        If k is not an integer between 1 and K, or there is no Joint.
     numpy.linalg.LinAlgError
-        If the Krylov method does not converge: σ_k and its neighbours differ by hardly more than rounding.
+        If the Krylov method does not converge on a sparse table: σ_k and its neighbours differ by hardly more than
+        rounding.
 
     Notes
     -----
     Small tables, and requests for so many modes that the answer is as large as the dense table, take a full singular
-    value decomposition. Otherwise the modes come from a Krylov method. It stops once the residuals
+    value decomposition, and so do dense tables on which the following has not come to its end at about the same cost.
+    Otherwise the modes come from a Krylov method. It stops once the residuals
     :math:`\Vert \tilde B \psi_i^X - \sigma_i \psi_i^Y \Vert` and
     :math:`\Vert \tilde B^{\mathsf T} \psi_i^Y - \sigma_i \psi_i^X \Vert` are at most :math:`10^{-10}`, so that the
     error of σ_i, which is quadratic in them, is that of rounding; and once a further run, from a fresh start, has
@@ -126,7 +135,7 @@ def modes(joint: Joint, k: int | None = None) -> Modes:
     No sparse table is made dense but in the two cases named first: up to 2¹⁷ cells, and
     (\|𝒳\| + \|𝒴\|) k ≥ \|𝒳\| \|𝒴\|.
 
-    Where σ_k = σ_{k+1}, or σ's are equal, the modes are one orthonormal choice of many.
+    Where σ's are equal, the modes are one orthonormal choice of many, which may change with the number of threads.
 
     Examples
     --------
@@ -134,10 +143,10 @@ def modes(joint: Joint, k: int | None = None) -> Modes:
     >>> m.sigma.round(12), m.f.round(12).T, m.g.round(12).T
     (array([0.8]), array([[ 1., -1.]]), array([[ 1., -1.]]))
     """
-    most = min(joint.P.shape) - 1
+    most = min(required(joint).P.shape) - 1
     k = most if k is None else _mode_count(k, joint.P.shape)
     root_x, root_y = np.sqrt(joint.px), np.sqrt(joint.py)
-    psi_y, sigma, psi_x = _all_modes(joint, k) if _full_is_best(joint, k) else _top_modes(joint, k)
+    psi_y, sigma, psi_x = _triples(joint, k)
     signs = _signs(psi_x)
     return Modes(np.clip(sigma, 0, 1), signs * psi_x / root_x[:, None], signs * psi_y / root_y[:, None])
 
@@ -159,7 +168,7 @@ def maximal_correlation(joint: Joint) -> float:
     >>> round(maximal_correlation(Joint([[0.45, 0.05], [0.05, 0.45]])), 12)
     0.8
     """
-    return float(modes(joint, 1).sigma[0]) if min(joint.P.shape) > 1 else 0.0
+    return float(modes(joint, 1).sigma[0]) if min(required(joint).P.shape) > 1 else 0.0
 
 
 def _mode_count(k: int, shape: tuple[int, int]) -> int:
@@ -171,6 +180,16 @@ def _mode_count(k: int, shape: tuple[int, int]) -> int:
     if not 1 <= count <= most:
         raise ValueError(f"k = {k}: a table of shape {shape} has {most} modes, so k must be in 1..{most}")
     return count
+
+
+def _triples(joint: Joint, k: int) -> Triples:
+    if not _full_is_best(joint, k):
+        try:
+            return _top_modes(joint, k)
+        except np.linalg.LinAlgError:
+            if sp.issparse(joint.P):
+                raise
+    return _all_modes(joint, k)
 
 
 def _full_is_best(joint: Joint, k: int) -> bool:
@@ -185,7 +204,7 @@ def _all_modes(joint: Joint, k: int) -> Triples:
     Reflections that carry the roots to the first axis leave a block with one row and one column less, and with the
     same singular values: its null vectors, unlike those of the DTM itself, cannot be contaminated by the roots.
     """
-    B = dtm(joint if not sp.issparse(joint.P) else Joint(joint.P.toarray()))
+    B = _centred(joint.P.toarray() if sp.issparse(joint.P) else joint.P, joint.px, joint.py)
     w_y, w_x = _reflector(np.sqrt(joint.py)), _reflector(np.sqrt(joint.px))
     block = _reflect(w_x, _reflect(w_y, B).T).T[1:, 1:]
     U, sigma, Vt = svd(block, full_matrices=False, overwrite_a=True, check_finite=False)
@@ -208,12 +227,15 @@ def _top_modes(joint: Joint, k: int) -> Triples:
     """Top k singular triples of the centred DTM by Krylov runs, each orthogonal to all that was found before."""
     tall = joint.P.shape[0] >= joint.P.shape[1]
     p_long, p_short = (joint.px, joint.py) if tall else (joint.py, joint.px)
-    B: DenseOperator | SparseOperator
-    if sp.issparse(joint.P):
-        B = SparseOperator(joint.P if tall else joint.P.T.tocsr(), p_long, p_short)
-    else:
-        B = DenseOperator(dtm(joint).T if tall else dtm(joint))
-    U, s, V = top_triples(B, np.sqrt(p_long), np.sqrt(p_short), k)
+    with ThreadPoolExecutor() as pool:  # which has no thread before it has work
+        B: DenseOperator | SparseOperator
+        if sp.issparse(joint.P):
+            B = SparseOperator(joint.P if tall else joint.P.T.tocsr(), p_long, p_short, pool.map)
+            limit = SPARSE_LIMIT
+        else:
+            B = DenseOperator(dtm(joint).T if tall else dtm(joint))
+            limit = DENSE_LIMIT + 2 * len(p_short)
+        U, s, V = top_triples(B, np.sqrt(p_long), np.sqrt(p_short), k, limit)
     return (V, s, U) if tall else (U, s, V)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -78,7 +79,7 @@ class Joint:
         px, py = (np.asarray(table.sum(axis=axis)).ravel() for axis in (1, 0))
         _check_marginal(px, names["x_name"], names["x_labels"], "row")
         _check_marginal(py, names["y_name"], names["y_labels"], "column")
-        for array in (table.data if sp.issparse(table) else table, px, py):
+        for array in (*((table.data, table.indices, table.indptr) if sp.issparse(table) else (table,)), px, py):
             array.flags.writeable = False
         for name, value in {"P": table, "px": px, "py": py, **names}.items():
             object.__setattr__(self, name, value)
@@ -153,7 +154,7 @@ class Joint:
             table = np.bincount(x_codes * shape[1] + y_codes, minlength=cells).reshape(shape)
         else:
             table = sp.csr_array((np.ones(len(x_codes)), (x_codes, y_codes)), shape=shape)
-        return cls.from_counts(table, x_labels=tuple(x_symbols.tolist()), y_labels=tuple(y_symbols.tolist()), **names)
+        return cls.from_counts(table, x_labels=_labels(x_symbols), y_labels=_labels(y_symbols), **names)
 
     def mutual_information(self) -> float:
         r"""Mutual information :math:`I(X;Y) = D(P_{XY} \Vert P_X P_Y)`, in nats.
@@ -164,9 +165,9 @@ class Joint:
         0.0
         """
         if not sp.issparse(self.P):
-            return kl_divergence(self.P, np.outer(self.px, self.py))
+            return kl_divergence(self.P, self._independent())
         cells = self.P.tocoo()
-        product = self.px[cells.row] * self.py[cells.col]
+        product = self.px[cells.row] / self.px.sum() * self.py[cells.col]
         elsewhere = max(0.0, 1 - float(product.sum()))  # what P_X P_Y puts on the cells that are not stored
         return kl_divergence(np.append(cells.data, 0.0), np.append(product, elsewhere))
 
@@ -195,12 +196,23 @@ class Joint:
         array([[0.35, 0.15],
                [0.15, 0.35]])
         """
-        if not 0 <= share <= 1:
+        if not isinstance(share, Real) or not 0 <= share <= 1:
             raise ValueError(f"share = {share!r}: it must be between 0 (independence) and 1 (the table itself)")
         if sp.issparse(self.P):
             raise ValueError("a sparse table does not stay sparse when it fades: make it dense with P.toarray() first")
-        independent = np.outer(self.px, self.py)
+        independent = self._independent()
         return replace(self, P=independent + share * (self.P - independent))
+
+    def _independent(self) -> NDArray[np.float64]:
+        """P_X P_Y, with the mass of P where that differs from 1 by rounding."""
+        return np.outer(self.px / self.px.sum(), self.py)
+
+
+def required(joint: Any) -> Joint:
+    """The joint, or a refusal of what is none."""
+    if not isinstance(joint, Joint):
+        raise ValueError(f"a {type(joint).__name__} is no Joint: make one with Joint(P) or Joint.from_counts(table)")
+    return joint
 
 
 def _float_table(table: Any, name: str) -> Any:
@@ -223,13 +235,14 @@ def _names(table: Any, shape: tuple[int, int], given: Mapping[str, Any]) -> dict
     axes = (table.index, table.columns) if hasattr(table, "columns") else (None, None)
     names: dict[str, Any] = {}
     for side, axis, size in zip("xy", axes, shape, strict=True):
-        labels, name = given.get(f"{side}_labels"), given.get(f"{side}_name")
+        labels = given.get(f"{side}_labels")
         if labels is None:
-            labels = range(size) if axis is None else tuple(axis)
+            labels = range(size) if axis is None else axis
+        labels = labels if isinstance(labels, range) else tuple(labels)
         if len(labels) != size:
             raise ValueError(f"{len(labels)} labels for the {size} symbols of {side.upper()}: give one label for each")
-        names[f"{side}_labels"] = labels
-        names[f"{side}_name"] = str(name or getattr(axis, "name", None) or side.upper())
+        found = (given.get(f"{side}_name"), getattr(axis, "name", None), side.upper())
+        names |= {f"{side}_labels": labels, f"{side}_name": str(next(name for name in found if name is not None))}
     return names
 
 
@@ -297,6 +310,11 @@ def _encode(samples: ArrayLike, name: str) -> tuple[NDArray[Any], NDArray[np.int
     if values.dtype.kind in "OMm" and any(map(check.missing, symbols)):
         _refuse_missing(values, name)
     return symbols, codes
+
+
+def _labels(symbols: NDArray[Any]) -> tuple[Any, ...]:
+    """The symbols as Python values; dates as numpy's own, since Python has none as fine as some of them."""
+    return tuple(symbols if symbols.dtype.kind in "mM" else symbols.tolist())
 
 
 def _refuse_missing(values: NDArray[Any], name: str) -> None:
