@@ -40,11 +40,20 @@ def texts(page: str) -> list[str]:
     return [(PROJECT / f"{page}.md").read_text(encoding="utf-8")]
 
 
+def figure_settings(page: str, part: str, key: str) -> list[str]:
+    cells = notebook(page).cells if page in NOTEBOOKS else []
+    settings = [cell.metadata.get("mystnb", {}).get(part, {}) for cell in cells]
+    return [setting[key] for setting in settings if key in setting]
+
+
 def captions(page: str) -> list[str]:
     """What stands below the figures of a notebook."""
-    cells = notebook(page).cells if page in NOTEBOOKS else []
-    settings = [cell.metadata.get("mystnb", {}).get("figure", {}) for cell in cells]
-    return [figure["caption"] for figure in settings if "caption" in figure]
+    return figure_settings(page, "figure", "caption")
+
+
+def written(page: str) -> list[str]:
+    """All the Markdown of a page, and what is read aloud in place of its figures."""
+    return [*texts(page), *captions(page), *figure_settings(page, "image", "alt")]
 
 
 @dataclass(frozen=True)

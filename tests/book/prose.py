@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from bookfiles import MYST, directive, texts
+from bookfiles import MYST, directive, written
 from bs4 import BeautifulSoup
 from markdown_it.token import Token
 
@@ -23,14 +23,16 @@ NO_PROSE = {
 NO_TITLE = {"figure", "image", "glue:figure", "glue:text", "solution", "solution-start"}
 
 UNITS = (
-    r"%|‰|°|per\ cent|percent|ns|µs|ms|s|sec|min|h|seconds?|minutes?|hours?|days?|[kKMGT]i?B|bytes?|bits?|nats?"
-    r"|px|pixels?|rad|radians?|degrees?(?!\ of\ freedom)|Hz|[kMG]Hz|times|fold|×(?!\s*\d)|decimals?|digits"
+    r"%|‰|°|per\ cent|percent(?:age\ points?)?|[nµμm]?s|sec|min|h|seconds?|minutes?|hours?|days?"
+    r"|[kKMGT]i?B|bytes?|bits?|nats?|px|pixels?|rad|radians?|degrees?(?!\ of\ freedom)|Hz|[kMG]Hz"
+    r"|times|fold|[x×](?!\s*\d)|decimals?|digits"
 )
 NUMBER = re.compile(
-    rf"""(?<![\w.,/-])[-−]?(?!\d{{3}}0s\b)(?:   # the 1870s are no time in seconds
-        \d[\d,  ]*\.\d+(?:[eE][-+]?\d+)?      # a decimal literal
-      | \d+(?:\.\d+)?[eE][-+]?\d+             # with an exponent
-      | \d[\d,]*(?:\ |-|\u00a0|\u202f)?(?:{UNITS})(?!\w)   # a percentage, or a number with a unit
+    rf"""(?<![\w.,/-])[-−]?(?:\d[\d,]*[-–])?   # the first number of a range
+    (?!\d{{3}}0s\b)(?:                        # the 1870s are no time in seconds
+        (?:\d[\d,]*)?\.\d+(?:[eE][-+]?\d+)?   # a decimal literal
+      | \d+[eE][-+]?\d+                       # with an exponent
+      | \d[\d,]*[\s-]?(?:{UNITS})(?!\w)       # a percentage, or a number with a unit
     )""",
     re.VERBOSE,
 )
@@ -69,4 +71,4 @@ def typed_numbers(text: str) -> list[tuple[str, str]]:
 
 
 def page_paragraphs(page: str) -> list[str]:
-    return [paragraph for text in texts(page) for paragraph in paragraphs(text)]
+    return [paragraph for text in written(page) for paragraph in paragraphs(text)]

@@ -30,6 +30,7 @@ figure.savefig(drawing, format="svg", metadata={"Date": None})
 plt.close(figure)
 SVG(drawing.getvalue())"""
 GLUE = "from myst_nb import glue\nglue('key', 0.456916, display=False)"
+PNG = "from IPython.display import Image\nImage(b'pixels', format='png', width=300)"
 
 
 def replace(old: str, new: str) -> Edit:
@@ -49,6 +50,15 @@ def add_output(cell: NotebookNode) -> None:
     cell.outputs.append(nbformat.v4.new_output("display_data", {"text/plain": "one more"}))
 
 
+def glue_elsewhere(cell: NotebookNode) -> None:
+    cell.outputs[0].metadata.scrapbook.name = "another key"
+
+
+def draw_elsewhere(cell: NotebookNode) -> None:
+    cell.outputs[0].data["image/png"] = "b3RoZXI="
+    cell.outputs[0].metadata["image/png"].width = 301
+
+
 def never_run(cell: NotebookNode) -> None:
     cell.update(outputs=[], execution_count=None)
 
@@ -63,12 +73,14 @@ PASSES: dict[str, tuple[str, Edit]] = {
     "round-off in a glued value": (GLUE, replace("0.456916", "0.4569160000001")),
     "names derived from coordinates": (DRAWING, replace("pbc6aa12d6e", "p0123456789")),
     "a hundredth of a pixel": (DRAWING, replace("L 110.7 22.32", "L 110.7 22.33")),
+    "pixels and size of a PNG": (PNG, draw_elsewhere),
 }
 FAILS: dict[str, tuple[str, Edit]] = {
     "a wrong digit in text": (SENTENCE, replace("0.204", "0.205")),
     "a wrong digit in an array": (NUMBERS, replace("0.12345679", "0.12346679")),
     "a wrong digit in a table": (TABLE, replace("<td>0.25</td>", "<td>0.26</td>")),
     "a wrong digit in a glued value": (GLUE, replace("0.456916", "0.456917")),
+    "a value glued under another name": (GLUE, glue_elsewhere),
     "a wrong exponent": (SENTENCE, replace("3.1e-16", "3.1e-6")),
     "a lost sign": (SENTENCE, replace("largest 0.204", "largest -0.204")),
     "another integer": (SENTENCE, replace("12 modes", "13 modes")),

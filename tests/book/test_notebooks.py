@@ -1,5 +1,6 @@
 """Each notebook is committed as it ran, from top to bottom; each chapter is built like every other."""
 
+import json
 import re
 import socket
 from collections.abc import Iterator
@@ -10,14 +11,18 @@ from pathlib import Path
 import pytest
 from bookfiles import BOOK, CHAPTERS, NOTEBOOKS, PAGES, PROJECT, Directive, captions, directives, notebook, texts
 from nbformat import NotebookNode
+from nbval.plugin import find_comment_markers, metadata_tags
 
+# A path from the root or from a drive. The slash of an address, a fraction or a closing tag follows something else.
 MACHINE = re.compile(
-    r"/(?:home|root|tmp|work|Users|opt|usr|var|private|mnt)/[\w.-]+|[A-Z]:\\\\?Users|"
+    r"""(?:^|[\s"'`=:,;>(\[{])/\w[\w./-]*|file:/|\b[A-Za-z]:[\\/]+\w|"""
     rf"\b{re.escape(socket.gethostname())}\b"
 )
 EMBEDDED = re.compile(r"data:image/[\w.+-]+;base64,[\w+/=\s]+")  # two letters of base64 name no machine
 STATEMENTS = {f"prf:{kind}" for kind in ("theorem", "proposition", "lemma", "corollary")}
 RESULTS = {"prf:theorem", "prf:proposition"}
+SOLUTION = re.compile(r"^:+\{solution-start\}(.*?)^:+\{solution-end\}", re.MULTILINE | re.DOTALL)
+FENCE_OR_OPTION = re.compile(r"^:.*$", re.MULTILINE)
 GLUED = re.compile(r"\{glue:[a-z]*\}`([^`]+)`|^[:`]{3,}\{glue:\w*\} *(\S+)", re.MULTILINE)
 
 
@@ -31,13 +36,38 @@ def outputs(page: str) -> Iterator[NotebookNode]:
 
 
 def output_texts(output: NotebookNode) -> Iterator[str]:
-    """What an output says, but for pictures that hold no text, on their own or inside another."""
+    """What an output and its metadata say, but for pictures that hold no text, on their own or inside another."""
+    yield json.dumps(output.get("metadata", {}))
     yield output.get("text", "")
     yield from (
         EMBEDDED.sub("", str(value))
         for key, value in output.get("data", {}).items()
         if not key.startswith(("image/png", "image/jpeg"))
     )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "File /data/x.py",
+        '"/srv/build/x"',
+        "in (/app/x)",
+        "path=/nix/store/a",
+        "cd /root",
+        r"D:\a\x",
+        "file:///builds/x",
+    ],
+)
+def test_a_path_names_the_machine(text: str) -> None:
+    assert MACHINE.search(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["https://example.org/a/b", "image/svg+xml", "<b>1/2</b>", "∥N∥/σ(A)", "(g - 1)/g", "and/or", "./data/x", "a: 1"],
+)
+def test_an_address_a_fraction_or_a_tag_does_not(text: str) -> None:
+    assert not MACHINE.search(text)
 
 
 def test_every_notebook_is_in_the_book() -> None:
@@ -68,13 +98,12 @@ class TestNotebook:
 
     def test_cells_that_are_not_compared_say_why(self, page: str) -> None:
         for cell in code_cells(page):
-            exempt = {"nbval-ignore-output", "nbval-skip"} & set(cell.metadata.get("tags", []))
-            assert not exempt or cell.metadata.get("ufs", {}).get("why"), (
+            tags = metadata_tags.keys() & set(cell.metadata.get("tags", []))
+            assert tags <= {"nbval-ignore-output", "nbval-skip"}, f"{tags} may not stand in this book:\n{cell.source}"
+            assert not tags or cell.metadata.get("ufs", {}).get("why", "").strip(), (
                 f'give a reason, "ufs": {{"why": …}}, to:\n{cell.source}'
             )
-            marked = re.search(r"#\s*(NBVAL_|PYTEST_VALIDATE_)\w+", cell.source)
-            assert not marked, f"say it with a tag and a reason, not with {marked[0]}"
-            assert not {"raises-exception", "nbval-raises-exception"} & set(cell.metadata.get("tags", []))
+            assert not [*find_comment_markers(cell.source)], f"say it with a tag and a reason:\n{cell.source}"
 
     def test_pictures_have_alt_text_caption_and_name(self, page: str) -> None:
         for cell in code_cells(page):
@@ -135,6 +164,10 @@ def blocks(page: str) -> list[Directive]:
     return list(directives(chapter_text(page)))
 
 
+def argues(text: str) -> bool:
+    return "$" in text or len(text.split()) >= 12
+
+
 def headings(page: str) -> list[str]:
     return re.findall(r"^## (.+)$", chapter_text(page), re.MULTILINE)
 
@@ -169,6 +202,9 @@ class TestChapter:
             if block.name in STATEMENTS:
                 assert following is not None, f"{block.argument!r} has no proof"
                 assert following.name == "prf:proof", f"{block.argument!r} is not followed by its proof"
+
+    def test_proofs_prove(self, page: str) -> None:
+        assert not [block.body for block in blocks(page) if block.name == "prf:proof" and not argues(block.body)]
 
     def test_long_proofs_are_folded(self, page: str) -> None:
         found = blocks(page)
@@ -213,6 +249,13 @@ class TestChapter:
         assert len(exercises) >= 6
         assert [block.argument for block in solutions] == exercises
         assert all("dropdown" in block.options.get("class", "") for block in solutions)
+
+    def test_solutions_solve(self, page: str) -> None:
+        """Each holds text or cells between its start and its end."""
+        everything = "\n\n".join(cell.source for cell in notebook(page).cells)
+        found = SOLUTION.findall(everything)
+        assert len(found) == everything.count("{solution-start}")
+        assert all(argues(FENCE_OR_OPTION.sub("", content)) for content in found)
 
     def test_exercises_are_graded(self, page: str) -> None:
         titles = [block.argument for block in blocks(page) if block.name in ("exercise", "exercise-start")]
