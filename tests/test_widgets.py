@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+from html import escape
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,7 @@ from figure_page import (
 
 from ufs import Joint
 from ufs.widgets import Figure, Transport, transport
+from ufs.widgets.figure import fallback_table
 
 
 @pytest.fixture
@@ -109,9 +111,14 @@ def test_default_eps_changes_no_probability_by_more_than_half(eyes: Joint, figur
 def test_eps_outside_its_range_is_refused(eyes: Joint, figure: Transport) -> None:
     limit = 2 * figure.eps
     assert transport(eyes, eps=0.999 * limit).eps == 0.999 * limit
-    for eps in (0, -0.1, 1.001 * limit, float("nan")):
-        with pytest.raises(ValueError, match=r"above 0 and below 0\.43.*Eye = 'Green'"):
+    for eps in (0, -0.1, limit, 1.001 * limit, float("nan"), "a", 0.1j, [0.1]):
+        with pytest.raises(ValueError, match=r"^eps = .* a number above 0 and below 0\.43.*Eye = 'Green'"):
             transport(eyes, eps=eps)
+
+
+def test_only_a_joint_has_modes(eyes: Joint) -> None:
+    with pytest.raises(ValueError, match=r"ndarray.* Joint"):
+        transport(eyes.P)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(("shape", "name"), [((2, 5), "X"), ((5, 2), "Y"), ((1, 4), "X")])
@@ -132,6 +139,16 @@ def test_point_stays_in_the_disk(figure: Transport) -> None:
         figure.a = 1
     figure.b = -0.5
     assert (figure.a, figure.b) == (0, -0.5)
+    figure.move(1 + 5e-10, 0)  # a point of the circle, up to rounding
+    assert figure.a == 1 + 5e-10
+    with pytest.raises(traitlets.TraitError, match="at most 1"):
+        figure.move(1 + 1e-8, 0)
+
+
+def test_a_figure_keeps_its_name(figure: Transport) -> None:
+    with pytest.raises(traitlets.TraitError, match="read-only"):
+        figure.figure = "selection"
+    assert figure.figure == "transport"
 
 
 # ---- HTML ------------------------------------------------------------------------------------------------------------
@@ -163,9 +180,30 @@ def test_rounding_errors_do_not_reach_the_html() -> None:
     assert "-0.0]" not in html
 
 
+def test_a_notebook_gets_the_digits_of_the_page(figure: Transport) -> None:
+    assert figure.data == parse(figure.html())[0]["data"]
+    assert figure.data["sigma"] == [float(f"{s:.6g}") for s in figure.modes.sigma]
+
+
+def test_html_holds_no_number_that_json_has_not(figure: Transport) -> None:
+    figure.data = {**figure.data, "eps": float("nan")}
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        figure.html()
+
+
+def test_a_space_can_be_seen(eyes: Joint) -> None:
+    figure = transport(Joint(eyes.P, x_labels=[" ", *EYES[1:]], y_labels=[*HAIR[:-1], " "]))
+    content, texts, _ = parse(figure.html())
+    assert content["data"]["x"]["labels"] == ["␣", *EYES[1:]]
+    assert content["data"]["y"]["labels"] == [*HAIR[:-1], "␣"]
+    assert {"X = ␣", "Y = ␣"} <= {text for _, text in texts}
+
+
 def test_html_shows_the_state_it_is_asked_for(figure: Transport) -> None:
     figure.move(-0.25, 0.5)
     assert parse(figure.html())[0]["state"] == {"a": -0.25, "b": 0.5}
+    figure.move(1 / 3, 0)
+    assert parse(figure.html())[0]["state"] == {"a": 0.333333, "b": 0}
 
 
 def test_labels_are_text(eyes: Joint) -> None:
@@ -187,6 +225,15 @@ def test_fallback_is_a_table_of_the_modes(eyes: Joint, figure: Transport) -> Non
     np.testing.assert_allclose(np.reshape(cells, (8, 2)), expected, atol=5.1e-4)
     rows = [text for tag, text in texts if tag == "th" and "=" in text]
     assert rows == [f"Eye = {eye}" for eye in EYES] + [f"Hair = {hair}" for hair in HAIR]
+    (caption,) = [text for tag, text in texts if tag == "caption"]
+    assert "along mode 1 reaches Hair with 0.457 of its length, along mode 2 with 0.149." in caption
+
+
+def test_every_part_of_a_fallback_is_text() -> None:
+    table = fallback_table("<i>caption", ["<b>head"], [["<u>row", "<s>cell", HOSTILE]])
+    for part in ("<i>caption", "<b>head", "<u>row", "<s>cell", HOSTILE):
+        assert part not in table
+        assert escape(part) in table
 
 
 # ---- packaging -------------------------------------------------------------------------------------------------------

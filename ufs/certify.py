@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable
 from dataclasses import dataclass
+from numbers import Real
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -33,6 +35,11 @@ class Certificate:
         The relative error meant by ``range``.
     eps : tuple of float
         Smallest and largest ε of the measurement.
+
+    Raises
+    ------
+    ValueError
+        If ``within`` is not a positive number.
     """
 
     result: str
@@ -40,6 +47,9 @@ class Certificate:
     range: float
     within: float
     eps: tuple[float, float]
+
+    def __post_init__(self) -> None:
+        _relative_error(self.within)
 
 
 def remainder_order(remainder: ArrayLike, eps: ArrayLike) -> float:
@@ -55,8 +65,8 @@ def remainder_order(remainder: ArrayLike, eps: ArrayLike) -> float:
     Raises
     ------
     ValueError
-        For shapes that differ, an ε that is not positive and finite, fewer than two different ε, and a remainder that
-        is zero or not finite: its logarithm says nothing, and the fit would.
+        For shapes that differ, a number that is not finite, an ε that is not positive, fewer than two different ε, and
+        a remainder that is zero: its logarithm says nothing, and the fit would.
 
     Examples
     --------
@@ -65,10 +75,10 @@ def remainder_order(remainder: ArrayLike, eps: ArrayLike) -> float:
     4.0
     """
     remainder, eps = _measured(remainder=remainder, eps=eps)
-    bad = np.flatnonzero(~np.isfinite(remainder) | (remainder == 0))
-    if bad.size:
+    zero = np.flatnonzero(remainder == 0)
+    if zero.size:
         raise ValueError(
-            f"the remainder at eps[{bad[0]}] = {eps[bad[0]]:g} is {remainder[bad[0]]}: it has no order there; "
+            f"the remainder at eps[{zero[0]}] = {eps[zero[0]]:g} is 0: it has no order there; "
             "start the range of ε higher, where the remainder stands above rounding"
         )
     if np.ptp(eps) == 0:
@@ -83,7 +93,7 @@ def valid_range(local: ArrayLike, exact: ArrayLike, eps: ArrayLike, within: floa
     ----------
     local, exact : array_like, shape (n,)
     eps : array_like, shape (n,)
-        In any order.
+        In any order. Of several values at one ε all have to be good.
     within : float
         Tolerated relative error \|local - exact\| / \|exact\|.
 
@@ -95,7 +105,8 @@ def valid_range(local: ArrayLike, exact: ArrayLike, eps: ArrayLike, within: floa
     Raises
     ------
     ValueError
-        For shapes that differ, and an ε that is not positive and finite.
+        For shapes that differ, no measurement, a number that is not finite, an ε that is not positive, and a ``within``
+        that is not a positive number.
 
     Examples
     --------
@@ -103,11 +114,11 @@ def valid_range(local: ArrayLike, exact: ArrayLike, eps: ArrayLike, within: floa
     >>> round(valid_range(eps, np.sin(eps), eps), 1)
     0.7
     """
+    _relative_error(within)
     local, exact, eps = _measured(local=local, exact=exact, eps=eps)
-    order = np.argsort(eps)
-    good = np.abs(local - exact)[order] <= within * np.abs(exact)[order]
-    count = int(np.argmin(good)) if not good.all() else good.size
-    return float(eps[order][count - 1]) if count else float("nan")
+    good = np.abs(local - exact) <= within * np.abs(exact)
+    before_failure = eps[eps < eps[~good].min(initial=math.inf)]
+    return float(before_failure.max()) if before_failure.size else math.nan
 
 
 def certify(result: str, local: ArrayLike, exact: ArrayLike, eps: ArrayLike, within: float = 0.1) -> Certificate:
@@ -125,7 +136,7 @@ def certify(result: str, local: ArrayLike, exact: ArrayLike, eps: ArrayLike, wit
     Raises
     ------
     ValueError
-        As :func:`remainder_order` for exact - local.
+        As :func:`remainder_order` for exact - local, and :func:`valid_range`.
 
     Examples
     --------
@@ -144,12 +155,12 @@ def certify(result: str, local: ArrayLike, exact: ArrayLike, eps: ArrayLike, wit
     )
 
 
-def certificate_table(certificates: Sequence[Certificate]) -> pd.DataFrame:
+def certificate_table(certificates: Iterable[Certificate]) -> pd.DataFrame:
     """The certificates as a table, one row each, rounded to digits that another machine reproduces.
 
     Parameters
     ----------
-    certificates : sequence of Certificate
+    certificates : iterable of Certificate
         At least one, all with the same ``within``.
 
     Returns
@@ -171,13 +182,14 @@ def certificate_table(certificates: Sequence[Certificate]) -> pd.DataFrame:
     """
     import pandas as pd
 
+    certificates = list(certificates)
     if len({c.within for c in certificates}) != 1:
         errors = ", ".join(f"{c.within:g}" for c in certificates) or "none"
         raise ValueError(f"the relative errors of the ranges are {errors}: a table needs certificates, all with one")
     rows = [
         {
             "result": c.result,
-            "measured order": round(c.order, 1),
+            "measured order": round(c.order, 1) + 0.0,  # no -0.0
             f"within {100 * c.within:g} % up to ε =": f"{c.range:.2g}" + (" or more" if c.range == c.eps[1] else ""),
             "measured on ε =": f"{c.eps[0]:.3g} to {c.eps[1]:.3g}",
         }
@@ -186,12 +198,17 @@ def certificate_table(certificates: Sequence[Certificate]) -> pd.DataFrame:
     return pd.DataFrame(rows).set_index("result")
 
 
+def _relative_error(within: float) -> None:
+    if isinstance(within, bool) or not isinstance(within, Real) or not 0 < within < math.inf:
+        raise ValueError(f"within = {within!r}: a relative error must be a positive number; write 0.1 for 10 %")
+
+
 def _measured(**named: ArrayLike) -> list[NDArray[np.float64]]:
     """Rows of values, named as in the call, and as the last of them the ε at which they were measured."""
-    rows = {name: check.real(values, name) for name, values in named.items()}
+    rows = {name: check.finite(values, name) for name, values in named.items()}
     check.same_shape("give one value for each ε", **rows)
     check.axes(rows["eps"], 1, "eps", "give one value for each measurement")
-    check.entries(
-        (rows["eps"] > 0) & np.isfinite(rows["eps"]), rows["eps"], "eps", "is no ε: it must be positive and finite"
-    )
+    if rows["eps"].size == 0:
+        raise ValueError("eps is empty: give at least one measurement")
+    check.entries(rows["eps"] > 0, rows["eps"], "eps", "is no ε: it must be positive")
     return list(rows.values())

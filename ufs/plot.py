@@ -15,8 +15,9 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.ticker import NullFormatter
 from numpy.typing import ArrayLike
 
+from ufs import _checks as check
 from ufs.dtm import Modes
-from ufs.joint import Joint
+from ufs.joint import Joint, required
 
 __all__ = ["heatmap", "label_points", "mode_bars", "remainder", "spectrum", "use_style"]
 
@@ -82,6 +83,8 @@ def heatmap(
 ) -> None:
     """A signed matrix as coloured cells with their numbers: teal above zero, terracotta below, white at zero.
 
+    The largest number, of either sign, has the full colour; where all of them are written 0.00, all cells are white.
+
     Parameters
     ----------
     ax : matplotlib Axes
@@ -92,7 +95,7 @@ def heatmap(
     Raises
     ------
     ValueError
-        For another number of names.
+        For an entry that is not finite, a matrix without entries, and another number of names.
 
     Examples
     --------
@@ -102,10 +105,14 @@ def heatmap(
     >>> [text.get_text() for text in ax.texts]
     ['+0.40', '−0.40', '−0.40', '+0.40']
     """
-    matrix = np.asarray(matrix)
+    matrix = check.finite(matrix, "matrix")
+    check.axes(matrix, 2, "matrix", "give rows of numbers")
     if matrix.shape != (len(rows), len(columns)):
         raise ValueError(f"the matrix has shape {matrix.shape}: {len(rows)} rows and {len(columns)} columns are named")
-    limit = np.abs(matrix).max()
+    if matrix.size == 0:
+        raise ValueError(f"the matrix has shape {matrix.shape}: it needs a row and a column at least")
+    largest = np.abs(matrix).max()
+    limit = largest if largest >= 0.005 else 1.0  # what is written 0.00 everywhere is not to look like a pattern
     edges = [np.arange(size + 1) - 0.5 for size in matrix.shape]
     ax.pcolormesh(edges[1], edges[0], matrix, cmap=DIVERGING, vmin=-limit, vmax=limit)
     ax.set(xticks=range(len(columns)), yticks=range(len(rows)), aspect="equal")
@@ -133,7 +140,7 @@ def mode_bars(axes: Sequence[Axes], joint: Joint, modes: Modes, i: int) -> None:
     Raises
     ------
     ValueError
-        If there is no such mode, or the modes are those of a table of another shape.
+        If there is no Joint or no such mode, or the modes are those of a table of another shape.
 
     Examples
     --------
@@ -145,9 +152,9 @@ def mode_bars(axes: Sequence[Axes], joint: Joint, modes: Modes, i: int) -> None:
     >>> [label.get_text() for label in axes[0].get_yticklabels()]
     ['Brown', 'Hazel', 'Green', 'Blue']
     """
-    if not 1 <= i <= len(modes.sigma):
-        raise ValueError(f"i = {i}: the modes are numbered 1 to {len(modes.sigma)}")
-    if joint.P.shape != (shape := (len(modes.f), len(modes.g))):
+    if isinstance(i, bool) or not isinstance(i, int | np.integer) or not 1 <= i <= len(modes.sigma):
+        raise ValueError(f"i = {i!r}: the modes are numbered 1 to {len(modes.sigma)}, in integers")
+    if required(joint).P.shape != (shape := (len(modes.f), len(modes.g))):
         raise ValueError(f"the table has shape {joint.P.shape}, the modes are those of one of shape {shape}")
     sides = [(modes.f, joint.x_labels, joint.x_name, "f", X_SIDE), (modes.g, joint.y_labels, joint.y_name, "g", Y_SIDE)]
     for ax, (features, labels, name, letter, colour) in zip(axes, sides, strict=True):
@@ -230,6 +237,7 @@ def remainder(ax: Axes, eps: ArrayLike, remainders: dict[str, ArrayLike], slopes
     ----------
     ax : matplotlib Axes
     eps : array_like, shape (n,)
+        In any order.
     remainders : dict of array_like, shape (n,)
         Name to \|exact - local\|, five at the most.
     slopes : dict of float
@@ -238,7 +246,8 @@ def remainder(ax: Axes, eps: ArrayLike, remainders: dict[str, ArrayLike], slopes
     Raises
     ------
     ValueError
-        For more remainders than the book's style has colours, or one without an order.
+        For more remainders than the book's style has colours, one without an order, and what has no place on
+        logarithmic axes: an ε that is not positive and finite, a remainder that is zero or not finite.
 
     Examples
     --------
@@ -254,9 +263,11 @@ def remainder(ax: Axes, eps: ArrayLike, remainders: dict[str, ArrayLike], slopes
         raise ValueError(f"{len(remainders)} remainders: one panel has colours for {len(colours)}")
     if missing := [name for name in remainders if name not in slopes]:
         raise ValueError(f"no order is given for {missing[0]!r}: slopes needs one for each remainder")
-    eps = np.asarray(eps, dtype=float)
-    for colour, (name, values) in zip(colours, remainders.items(), strict=False):
-        values = np.abs(np.asarray(values, dtype=float))
+    eps = _epsilons(eps)
+    order = np.argsort(eps)
+    distances = {name: _distances(values, name, eps)[order] for name, values in remainders.items()}
+    eps = eps[order]
+    for colour, (name, values) in zip(colours, distances.items(), strict=False):
         law = np.exp(np.log(values).mean()) * (eps / np.exp(np.log(eps).mean())) ** slopes[name]
         ax.loglog(eps, law, color=colour, linewidth=0.8)
         ax.loglog(eps, values, "o", color=colour, markersize=3.5)
@@ -268,3 +279,21 @@ def remainder(ax: Axes, eps: ArrayLike, remainders: dict[str, ArrayLike], slopes
     ax.set_xlim(left=eps[0] / (eps[-1] / eps[0]) ** 0.55)
     ax.xaxis.set_minor_formatter(NullFormatter())
     ax.set(xlabel=r"$\epsilon$", ylabel="remainder")
+
+
+def _epsilons(eps: ArrayLike) -> check.Array:
+    values = check.finite(eps, "eps")
+    check.axes(values, 1, "eps", "give one value for each measurement")
+    if values.size == 0:
+        raise ValueError("eps is empty: give at least one measurement")
+    check.entries(values > 0, values, "eps", "is not positive: it has no place on a logarithmic axis")
+    return values
+
+
+def _distances(remainders: ArrayLike, name: str, eps: check.Array) -> check.Array:
+    """Sizes of the remainders of one name, each of them positive."""
+    where = f"remainders[{name!r}]"
+    values = check.finite(remainders, where)
+    check.same_shape("give one remainder for each ε", **{"eps": eps, where: values})
+    check.entries(values != 0, values, where, "has no place on a logarithmic axis: leave out its ε")
+    return np.abs(values)

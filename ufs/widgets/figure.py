@@ -14,7 +14,7 @@ import traitlets
 from numpy.typing import NDArray
 
 from ufs.dtm import Modes, modes
-from ufs.joint import Joint
+from ufs.joint import Joint, required
 
 __all__ = [
     "Figure",
@@ -124,13 +124,13 @@ def visible(labels: Iterable[Any]) -> list[str]:
 
 def side(name: str, labels: Sequence[Any], features: NDArray[np.float64]) -> dict[str, Any]:
     """Return one variable as a script reads it: its name, its symbols, and the values of each mode at each of them."""
-    return {"name": name, "labels": [str(label) for label in labels], "modes": features.tolist()}
+    return {"name": name, "labels": visible(labels), "modes": features.tolist()}
 
 
 def strongest(joint: Joint, k: int) -> Modes:
     """Return the k = 2 or 3 strongest modes, or refuse a table that has fewer."""
     number = {2: "two", 3: "three", 4: "four"}
-    for size, name in zip(joint.P.shape, (joint.x_name, joint.y_name), strict=True):
+    for size, name in zip(required(joint).P.shape, (joint.x_name, joint.y_name), strict=True):
         if size <= k:
             raise ValueError(
                 f"{name} has {size} symbol{'s' * (size != 1)}: the figure needs {number[k]} modes, and a table has "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Real
 from typing import Any, ClassVar
 
 import numpy as np
@@ -127,7 +128,8 @@ def transport(joint: Joint, eps: float | None = None) -> Transport:
     Raises
     ------
     ValueError
-        If X or Y has fewer than three symbols, so that there is no second mode; if eps is out of range.
+        If there is no Joint; if X or Y has fewer than three symbols, so that there is no second mode; if eps is no
+        number or out of range.
 
     Examples
     --------
@@ -151,10 +153,10 @@ def _tilt(f: NDArray[np.float64], joint: Joint, eps: float | None) -> float:
     limit = float(1 / lengths[worst])
     if eps is None:
         return limit / 2
-    if not 0 < eps < limit:
+    if not isinstance(eps, Real) or not 0 < eps < limit:
         label = joint.x_labels[worst]
         raise ValueError(
-            f"eps = {eps:g}: it must be above 0 and below {limit:.6g}, where a tilt in the unit disk takes all "
-            f"probability from {joint.x_name} = {label!r}"
+            f"eps = {eps!r}: it must be a number above 0 and below {limit:.6g}, where a tilt in the unit disk "
+            f"takes all probability from {joint.x_name} = {label!r}"
         )
     return float(eps)
