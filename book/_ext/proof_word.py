@@ -1,7 +1,12 @@
-"""Set the word that opens a proof apart from the proof, as books do. sphinx-proof writes both as one text."""
+"""Set the words that open a proof or a solution apart from what follows, as books do.
+
+* sphinx-proof writes "Proof." and the proof as one text.
+* sphinx-exercise writes the space after "Solution to" into the link, which then is underlined from there.
+"""
 
 from docutils import nodes
 from sphinx.application import Sphinx
+from sphinx_exercise.nodes import solution_node
 from sphinx_proof.nodes import proof_node
 
 WORD = "Proof. "
@@ -16,6 +21,15 @@ def set_apart(app: Sphinx, doctree: nodes.document) -> None:
             )
 
 
+def move_space(app: Sphinx, doctree: nodes.document, docname: str) -> None:
+    for solution in doctree.findall(solution_node):
+        for link in solution[0].findall(nodes.reference):
+            if isinstance(link[0], nodes.Text) and link[0].startswith(" "):
+                link[0] = nodes.Text(link[0].lstrip())
+                solution[0].insert(solution[0].index(link), nodes.Text(" "))
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("doctree-read", set_apart)
+    app.connect("doctree-resolved", move_space)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,10 +1,11 @@
 /* What the style sheet cannot do alone. */
 (() => {
-  /* A drawing that scrolls in its box can be reached and scrolled by keyboard. */
+  /* What scrolls in its box, a drawing or a table, can be reached and scrolled by keyboard. */
   const boxes = new ResizeObserver((entries) => {
     for (const { target: box } of entries) {
       if (box.scrollWidth > box.clientWidth + 1) {
-        const number = box.closest("figure")?.querySelector(".caption-number")?.textContent.trim() ?? "Figure";
+        const kind = box.matches(".ufs-drawing") ? "Figure" : "Table";
+        const number = box.closest("figure")?.querySelector(".caption-number")?.textContent.trim() ?? kind;
         box.tabIndex = 0;
         box.setAttribute("role", "group");
         box.setAttribute("aria-label", `${number}, wider than the page: scrolls sideways`);
@@ -13,6 +14,27 @@
       }
     }
   });
+
+  /* A formula that is wider than its line is set smaller. Where seven tenths of its size is still too wide, it scrolls
+     (book.css). A display, which scrolls without that, is only spared a scroll that would uncover next to nothing. */
+  const shrink = () => {
+    const formulas = [...document.querySelectorAll("article :is(span.math, div.math) > mjx-container")];
+    for (const { parentElement: holder } of formulas) {
+      holder.style.fontSize = "";
+      holder.removeAttribute("data-wide");
+    }
+    const shares = formulas.map(
+      (formula) => (formula.parentElement.clientWidth + 1) / formula.firstElementChild.getBoundingClientRect().width,
+    );
+    formulas.forEach(({ parentElement: holder }, i) => {
+      const display = holder.matches("div");
+      const least = display ? 0.85 : 0.7;
+      const wide = shares[i] < least;
+      if (!(shares[i] > 0 && shares[i] < 1) || (wide && display)) return;
+      holder.style.fontSize = `${wide ? least : Math.floor(100 * shares[i] - 1) / 100}em`;
+      holder.toggleAttribute("data-wide", wide);
+    });
+  };
 
   /* Paper is light, and nothing on it unfolds. */
   let theme = "";
@@ -30,6 +52,12 @@
   });
 
   addEventListener("DOMContentLoaded", () => {
-    for (const box of document.querySelectorAll(".ufs-drawing")) boxes.observe(box);
+    for (const box of document.querySelectorAll(".ufs-drawing, .pst-scrollable-table-container, .cell_output > .text_html"))
+      boxes.observe(box);
+    window.MathJax?.startup?.promise?.then(() => {
+      shrink();
+      addEventListener("resize", shrink);
+      document.addEventListener("toggle", shrink, true); // a fold that opens
+    });
   });
 })();
