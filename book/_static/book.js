@@ -16,19 +16,22 @@
   });
 
   /* A formula that is wider than its line is set smaller. Where seven tenths of its size is still too wide, it scrolls
-     (book.css). A display, which scrolls without that, is only spared a scroll that would uncover next to nothing. */
+     (book.css). A display, which scrolls without that, is set smaller only if it fits then. */
   const shrink = () => {
     const formulas = [...document.querySelectorAll("article :is(span.math, div.math) > mjx-container")];
     for (const { parentElement: holder } of formulas) {
       holder.style.fontSize = "";
       holder.removeAttribute("data-wide");
     }
-    const shares = formulas.map(
-      (formula) => (formula.parentElement.clientWidth + 1) / formula.firstElementChild.getBoundingClientRect().width,
-    );
-    formulas.forEach(({ parentElement: holder }, i) => {
-      const display = holder.matches("div");
-      const least = display ? 0.85 : 0.7;
+    const isDisplay = (formula) => formula.matches("[display=true]"); // beside it there may be a number
+    const shares = formulas.map((formula) => {
+      const room = isDisplay(formula) ? formula : formula.parentElement;
+      return (room.clientWidth + 1) / formula.firstElementChild.getBoundingClientRect().width;
+    });
+    formulas.forEach((formula, i) => {
+      const holder = formula.parentElement;
+      const display = isDisplay(formula);
+      const least = display ? 0.75 : 0.7;
       const wide = shares[i] < least;
       if (!(shares[i] > 0 && shares[i] < 1) || (wide && display)) return;
       holder.style.fontSize = `${wide ? least : Math.floor(100 * shares[i] - 1) / 100}em`;
