@@ -26,6 +26,7 @@ from ufs import Joint, dtm, modes
 K, SEED = 10, 0
 RESULTS = Path(__file__).parent / "results" / "modes.json"
 SPARSE_SHAPE, SPARSE_PAIRS = (100_000, 50_000), 5_000_000
+ROUNDS = 16  # over the methods, on a dense table
 REST = 0.1  # seconds: numpy and scipy have a BLAS each, whose threads spin for some 25 ms after their last product
 
 
@@ -47,7 +48,7 @@ def dense_case(shape: tuple[int, int], clusters: int) -> Case:
     x, y = (np.arange(n) % clusters for n in shape)
     counts = rng.poisson(5 + 10.0 * (x[:, None] == y) * (clusters > 1), shape).astype(float)
     name = f"dense {shape[0]} x {shape[1]}, {'flat' if clusters == 1 else 'gapped'}"
-    return Case(name, Joint.from_counts(counts), pd.DataFrame(counts), rounds=16, calls=3)
+    return Case(name, Joint.from_counts(counts), pd.DataFrame(counts), ROUNDS, calls=3)
 
 
 def sparse_case(clusters: int, rounds: int) -> Case:
@@ -236,7 +237,7 @@ def main() -> None:
         lambda: sparse_case(15, 3),
         lambda: sparse_case(1, 2),
     ]
-    records, bar = [], tqdm(total=(3 * 16 + 3 + 2) * len(METHODS), unit="run")
+    records, bar = [], tqdm(total=(3 * ROUNDS + 3 + 2) * len(METHODS), unit="run")
     for make in cases:
         records += measure(make(), arguments.budget, bar)
     bar.close()

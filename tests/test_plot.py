@@ -128,7 +128,7 @@ def test_remainders_are_named_at_the_smallest_eps_in_any_order(ax, backwards):
         ([0.1, 1.0], [0.1, 0.0], r"remainders\['D'\]\[1\] = 0\.0 has no place on a logarithmic axis"),
         ([0.1, 1.0], [np.nan, 1.0], r"remainders\['D'\]\[0\] = nan is not finite"),
         ([0.1, 1.0], [0.1, np.inf], r"remainders\['D'\]\[1\] = inf is not finite"),
-        ([0.0, 1.0], [0.1, 1.0], r"eps\[0\] = 0\.0 is not positive"),
+        ([0.0, 1.0], [0.1, 1.0], r"eps\[0\] = 0\.0 is no ε: it must be positive"),
         ([0.1, np.nan], [0.1, 1.0], r"eps\[1\] = nan is not finite"),
         ([0.1, 1.0], [0.1], r"eps has shape \(2,\) and remainders\['D'\] \(1,\)"),
         ([], [], "eps is empty"),

@@ -98,6 +98,16 @@ def eps(value: float) -> float:
     return float(value)
 
 
+def epsilons(values: ArrayLike) -> Array:
+    """The values of ε at which something was measured."""
+    array = finite(values, "eps")
+    axes(array, 1, "eps", "give one value for each measurement")
+    if array.size == 0:
+        raise ValueError("eps is empty: give at least one measurement")
+    entries(array > 0, array, "eps", "is no ε: it must be positive")
+    return array
+
+
 def counts(**settings: int | None) -> None:
     """Refuse a setting, named as the caller knows it, that is given and no integer of at least 1."""
     for name, value in settings.items():

@@ -203,12 +203,9 @@ def _relative_error(within: float) -> None:
         raise ValueError(f"within = {within!r}: a relative error must be a positive number; write 0.1 for 10 %")
 
 
-def _measured(**named: ArrayLike) -> list[NDArray[np.float64]]:
+def _measured(eps: ArrayLike, **named: ArrayLike) -> list[NDArray[np.float64]]:
     """Rows of values, named as in the call, and as the last of them the ε at which they were measured."""
     rows = {name: check.finite(values, name) for name, values in named.items()}
+    rows["eps"] = check.epsilons(eps)
     check.same_shape("give one value for each ε", **rows)
-    check.axes(rows["eps"], 1, "eps", "give one value for each measurement")
-    if rows["eps"].size == 0:
-        raise ValueError("eps is empty: give at least one measurement")
-    check.entries(rows["eps"] > 0, rows["eps"], "eps", "is no ε: it must be positive")
     return list(rows.values())

@@ -45,8 +45,9 @@ class Joint:
     Raises
     ------
     ValueError
-        If P is not two-dimensional or is empty; has a negative, NaN or infinite entry; sums to something further
-        than 1e-9 from 1; or has a row or column without mass. If the number of labels does not match.
+        If P is not two-dimensional or is empty; has a negative, NaN, infinite or masked entry, or one that is no real
+        number; sums to something further than 1e-9 from 1; or has a row or column without mass. If the number of
+        labels does not match.
 
     Examples
     --------

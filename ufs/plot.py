@@ -263,7 +263,7 @@ def remainder(ax: Axes, eps: ArrayLike, remainders: dict[str, ArrayLike], slopes
         raise ValueError(f"{len(remainders)} remainders: one panel has colours for {len(colours)}")
     if missing := [name for name in remainders if name not in slopes]:
         raise ValueError(f"no order is given for {missing[0]!r}: slopes needs one for each remainder")
-    eps = _epsilons(eps)
+    eps = check.epsilons(eps)
     order = np.argsort(eps)
     distances = {name: _distances(values, name, eps)[order] for name, values in remainders.items()}
     eps = eps[order]
@@ -279,15 +279,6 @@ def remainder(ax: Axes, eps: ArrayLike, remainders: dict[str, ArrayLike], slopes
     ax.set_xlim(left=eps[0] / (eps[-1] / eps[0]) ** 0.55)
     ax.xaxis.set_minor_formatter(NullFormatter())
     ax.set(xlabel=r"$\epsilon$", ylabel="remainder")
-
-
-def _epsilons(eps: ArrayLike) -> check.Array:
-    values = check.finite(eps, "eps")
-    check.axes(values, 1, "eps", "give one value for each measurement")
-    if values.size == 0:
-        raise ValueError("eps is empty: give at least one measurement")
-    check.entries(values > 0, values, "eps", "is not positive: it has no place on a logarithmic axis")
-    return values
 
 
 def _distances(remainders: ArrayLike, name: str, eps: check.Array) -> check.Array:
