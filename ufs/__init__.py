@@ -5,7 +5,7 @@ The names below need numpy and scipy alone. ``ufs.datasets``, ``ufs.plot`` and `
 
 from importlib.metadata import version
 
-from ufs.ace import AceModes, ace, ace_sweep, equal_mass_bins, noise_floor
+from ufs.ace import AceModes, ace, ace_sweep, equal_mass_bins
 from ufs.certify import Certificate, certificate_table, certify, remainder_order, valid_range
 from ufs.dtm import Modes, dtm, maximal_correlation, modes
 from ufs.hscore import HScore, h_score, h_score_pair
@@ -36,6 +36,7 @@ from ufs.selection import (
     random_attribute,
     rotate,
 )
+from ufs.significance import ModeTest, mode_test, noise_floor, sigma_errors
 from ufs.softmax import (
     composite_head,
     hidden_layer_weights,
@@ -55,6 +56,7 @@ __all__ = [
     "ExponentBounds",
     "HScore",
     "Joint",
+    "ModeTest",
     "Modes",
     "SimulatedError",
     "ace",
@@ -84,6 +86,7 @@ __all__ = [
     "local_log_loss",
     "log_loss",
     "maximal_correlation",
+    "mode_test",
     "modes",
     "noise_floor",
     "optimal_features",
@@ -94,6 +97,7 @@ __all__ = [
     "remainder_order",
     "rotate",
     "sample_neighborhood",
+    "sigma_errors",
     "simulate_error",
     "valid_range",
 ]

@@ -1,4 +1,4 @@
-r"""Alternating conditional expectations: the modes of :math:`P_{XY}` from samples, and the noise that samples bring."""
+r"""Alternating conditional expectations: the modes of :math:`P_{XY}` from samples."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ufs import _checks as check
 from ufs.dtm import Modes, _mode_count, _signs, dtm
 from ufs.joint import Joint, _symbols
 
-__all__ = ["AceModes", "ace", "ace_sweep", "equal_mass_bins", "noise_floor"]
+__all__ = ["AceModes", "ace", "ace_sweep", "equal_mass_bins"]
 
 Array: TypeAlias = NDArray[np.float64]
 Map: TypeAlias = Callable[[Array], Array]
@@ -218,43 +218,6 @@ def equal_mass_bins(values: ArrayLike, m: int) -> NDArray[np.intp]:
         raise ValueError(f"m = {m!r}: {values.size} values can be put into 2 to {values.size} bins")
     edges = np.quantile(values, np.arange(1, m) / m)
     return np.searchsorted(edges, values, side="left")
-
-
-def noise_floor(shape: tuple[int, int], n: int) -> Array:
-    r"""What chance alone makes of each singular value, for n independent samples of independent X and Y (R7).
-
-    .. math:: \frac{\sqrt{|\mathcal X| - i} + \sqrt{|\mathcal Y| - i}}{\sqrt n}, \qquad i = 1, \dots, K,
-
-    bounds, for n to infinity, the mean of the largest singular value that noise has in the
-    :math:`|\mathcal X| - i` by :math:`|\mathcal Y| - i` directions which are left when i − 1 true modes are taken out.
-
-    Parameters
-    ----------
-    shape : (int, int)
-        \|𝒳\| and \|𝒴\|.
-    n : int
-        Number of samples.
-
-    Returns
-    -------
-    ndarray, shape (K,)
-        Believe mode i if :math:`\hat\sigma_i`, and each one before it, stands clearly above entry i − 1.
-
-    Raises
-    ------
-    ValueError
-        If there are no samples, or fewer than two symbols on a side.
-
-    Examples
-    --------
-    >>> noise_floor((4, 4), 592).round(3)
-    array([0.142, 0.116, 0.082])
-    """
-    if not n >= 1 or len(shape) != 2 or min(shape) < 2:
-        raise ValueError(f"shape = {shape}, n = {n}: noise needs a sample, and two symbols of X and of Y at least")
-    left = np.asarray(shape)[:, None] - np.arange(1, min(shape))
-    floor: Array = np.sqrt(left).sum(axis=0) / np.sqrt(n)
-    return floor
 
 
 # ---- input -----------------------------------------------------------------------------------------------------------
