@@ -1,0 +1,260 @@
+"""Which modes of a table to believe: the exact first step, the steps that follow, standard errors (R7)."""
+
+import itertools
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from numpy.typing import NDArray
+from scipy.stats import random_table
+
+from ufs import Joint, dtm, maximal_correlation, mode_test, modes, noise_floor, sigma_errors, significance
+
+Array = NDArray[np.float64]
+
+EYES = [[68, 119, 26, 7], [20, 84, 17, 94], [15, 54, 14, 10], [5, 29, 14, 16]]
+
+
+def zipf(m: int) -> Array:
+    p = 1 / np.arange(1.0, m + 1)
+    return p / p.sum()
+
+
+def drawn(P: Array, n: int, rng: np.random.Generator) -> Joint:
+    """The table of n samples, without symbols that did not occur."""
+    table = rng.multinomial(n, P.ravel()).reshape(P.shape)
+    return Joint.from_counts(table[np.ix_(table.any(axis=1), table.any(axis=0))])
+
+
+def planted(p: Array, *strengths: float) -> Array:
+    """A law with the marginals p: its first mode sets the first symbol apart, its second the second from later ones."""
+    root = np.sqrt(p)[:, None]
+    Q = np.linalg.qr(np.hstack([root, np.eye(p.size)[:, : len(strengths)]]))[0][:, 1:] / root
+    law: Array = np.outer(p, p) * (1 + (Q * strengths) @ Q.T)
+    assert law.min() > 0
+    return law
+
+
+# ---- the first mode --------------------------------------------------------------------------------------------------
+
+
+def test_the_first_p_value_is_a_share_of_all_pairings() -> None:
+    """Among the 720 pairings of six x with six y, by another route: none drawn, none left out."""
+    x, y = np.array([0, 0, 0, 1, 1, 2]), np.array([0, 0, 1, 1, 2, 2])
+    sigma = [maximal_correlation(Joint.from_samples(x, y[list(order)])) for order in itertools.permutations(range(6))]
+    table = Joint.from_samples(x, y)
+    all_sigma = modes(table).sigma
+    share = np.mean(np.array(sigma) > all_sigma[0] + 1e-9)
+    ties = np.mean(np.abs(np.array(sigma) - all_sigma[0]) <= 1e-9)
+    test = mode_test(table, 6, 1, level=0.5, draws=9999)
+    assert share - 4 * test.p_errors[0] <= test.p_values[0] <= share + ties + 4 * test.p_errors[0]
+    assert ties > 0.02
+
+
+@pytest.mark.parametrize(("p", "n"), [(np.full(8, 1 / 8), 500), (zipf(12), 300), (zipf(20), 150)])
+def test_size_is_the_level_on_uniform_and_on_skewed_alphabets(p: Array, n: int) -> None:
+    rng = np.random.default_rng(14)
+    tables = (drawn(np.outer(p, p), n, rng) for _ in range(2000))
+    size = np.mean([mode_test(table, n, 1, draws=39, seed=i).believed for i, table in enumerate(tables)])
+    assert size == pytest.approx(0.05, abs=0.01)
+
+
+def test_the_floor_is_no_test_on_skewed_alphabets() -> None:
+    p, rng = zipf(40), np.random.default_rng(6)
+    tables = [drawn(np.outer(p, p), 300, rng) for _ in range(100)]
+    false = [maximal_correlation(table) > noise_floor(table.P.shape, 300)[0] for table in tables]
+    assert np.mean(false) > 0.4
+
+
+@pytest.fixture
+def tables_are_large(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(significance, "SMALL", 0)
+
+
+@pytest.mark.usefixtures("tables_are_large")
+@pytest.mark.parametrize("turned", [False, True])
+@pytest.mark.parametrize("stored", [np.asarray, sp.csr_array])
+def test_large_tables_are_tested_alike(stored: Callable[[Array], object], turned: bool) -> None:
+    rng = np.random.default_rng(7)
+    table = np.asarray(drawn(np.outer(zipf(9), zipf(6)), 400, rng).P) * 400
+    table = table.T if turned else table
+    test = mode_test(Joint.from_counts(stored(table)), 400, 1, level=0.5, draws=999)
+    noise = random_table(table.sum(axis=1), table.sum(axis=0)).rvs(4000, random_state=rng)
+    first = [maximal_correlation(Joint.from_counts(each)) for each in noise]
+    share = np.mean(np.array(first) >= test.sigma[0])
+    assert test.p_values[0] == pytest.approx(share, abs=4 * test.p_errors[0])
+    assert test.critical[0] == pytest.approx(np.median(first), rel=0.02)
+
+
+def test_noise_of_a_large_table_is_found_to_the_promised_digits() -> None:
+    rng = np.random.default_rng(8)
+    for shape in ((90, 50), (60, 60)):
+        table = sp.csr_array(rng.poisson(1.5, shape).astype(float) + np.eye(*shape))
+        of_x, of_y = (np.asarray(table.sum(axis=axis)) for axis in (1, 0))
+        found = significance._largest(table, of_x, of_y, rng.standard_normal(shape[1]))
+        assert found == pytest.approx(maximal_correlation(Joint.from_counts(table)), rel=1e-6)
+
+
+def test_a_planted_mode_is_found_in_a_sparse_table_and_noise_is_not() -> None:
+    rng, n = np.random.default_rng(9), 30_000
+    x, y = rng.integers(300, size=(2, n))
+    alike = np.where(rng.random(n) < 0.3, x // 30 * 30 + y % 30, y)
+    assert mode_test(Joint.from_samples(x, alike), n, 1, draws=39).believed == 1
+    assert mode_test(Joint.from_samples(x, y), n, 1, draws=39).believed == 0
+
+
+# ---- the modes that follow -------------------------------------------------------------------------------------------
+
+
+def verdicts(law: Array, n: int, repeats: int, draws: int = 99) -> Iterator[int]:
+    rng = np.random.default_rng(10)
+    for i in range(repeats):
+        yield mode_test(drawn(law, n, rng), n, 4, draws=draws, seed=i).believed
+
+
+@pytest.mark.parametrize(("p", "strength"), [(np.full(8, 1 / 8), 0.6), (zipf(12), 0.6), (zipf(12), 0.3)])
+def test_a_false_second_mode_is_no_likelier_than_the_level(p: Array, strength: float) -> None:
+    found = np.array(list(verdicts(planted(p, strength), 1000, 400, 39)))
+    assert np.mean(found == 0) < 0.01
+    assert np.mean(found > 1) < 0.05 + 0.025  # 0.05, and twice its standard error over the repeats
+
+
+@pytest.mark.parametrize("p", [np.full(8, 1 / 8), zipf(12)])
+def test_two_planted_modes_are_found(p: Array) -> None:
+    found = np.array(list(verdicts(planted(p, 0.5, 0.3), 1000, 100)))
+    assert np.mean(found >= 2) > 0.9
+
+
+def test_later_modes_of_large_tables_are_tested_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    table = drawn(planted(zipf(12), 0.5, 0.15), 1000, np.random.default_rng(11))
+    small = mode_test(table, 1000, 3, level=0.9)
+    monkeypatch.setattr(significance, "SMALL", 0)
+    large = mode_test(table, 1000, 3, level=0.9, draws=299)
+    assert len(small.p_values) == len(large.p_values) == 3
+    np.testing.assert_allclose(small.p_values, large.p_values, atol=5 * large.p_errors.max())
+
+
+def test_step_down_stops_at_the_first_failure() -> None:
+    test = mode_test(Joint.from_counts(EYES), 592)
+    assert test.believed == 2
+    assert len(test.sigma) == len(test.p_values) == len(test.critical) == len(test.sigma_errors) == 3
+    assert (np.diff(test.p_values) >= 0).all()
+    assert (test.sigma[:2] > test.critical[:2]).all()
+    assert test.sigma[2] < test.critical[2]
+    np.testing.assert_allclose(test.p_errors, np.sqrt(test.p_values * (1 - test.p_values) / 1000))
+    assert len(mode_test(Joint.from_counts(EYES), 592, level=0.002).p_values) == 2
+
+
+def test_the_same_seed_gives_the_same_result() -> None:
+    table = Joint.from_counts(EYES)
+    one, same, other = (mode_test(table, 592, draws=99, seed=seed) for seed in (3, 3, 4))
+    np.testing.assert_array_equal(one.critical, same.critical)
+    assert (one.critical != other.critical).any()
+
+
+def test_rare_symbols_hide_a_mode_until_they_are_folded() -> None:
+    rng, n = np.random.default_rng(12), 3000
+    x = rng.integers(2, size=n)
+    y = np.where(rng.random(n) < 0.8, x, 1 - x)
+    for side in (x, y):
+        side[rng.choice(n, 400, replace=False)] = np.arange(2, 402)  # symbols that occur once
+    hidden = mode_test(Joint.from_samples(x, y), n, 1, draws=39)
+    assert hidden.sigma[0] == pytest.approx(1)
+    assert hidden.believed == 0
+    folded = mode_test(Joint.from_samples(np.minimum(x, 2), np.minimum(y, 2)), n, 1, draws=39)
+    assert folded.believed == 1
+
+
+# ---- standard errors -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("law", [planted(np.full(6, 1 / 6), 0.5, 0.2), planted(zipf(8), 0.6, 0.3)])
+def test_standard_errors_are_the_spread_of_sigma(law: Array) -> None:
+    rng, n = np.random.default_rng(13), 20_000
+    spread = np.std([modes(drawn(law, n, rng), 2).sigma for _ in range(1500)], axis=0)
+    np.testing.assert_allclose(sigma_errors(Joint(law), n, 2), spread, rtol=0.06)
+
+
+def test_standard_errors_of_the_binary_symmetric_pair_are_those_of_a_correlation() -> None:
+    for sigma in (0.1, 0.5, 0.9):
+        law = (1 + sigma * np.array([[1, -1], [-1, 1]])) / 4
+        assert sigma_errors(Joint(law), 100)[0] == pytest.approx(np.sqrt((1 - sigma**2) / 100), rel=1e-12)
+        assert sigma_errors(Joint(sp.csr_array(law)), 100)[0] == pytest.approx(np.sqrt((1 - sigma**2) / 100), rel=1e-12)
+
+
+def test_standard_errors_are_the_slope_of_sigma_in_every_cell() -> None:
+    """The influence function by another route: σ of the law with a little more mass in one cell."""
+    law, step = planted(zipf(5), 0.5, 0.3), 1e-6
+    joint = Joint(law)
+    variance = 0.0
+    for cell in np.ndindex(law.shape):
+        more = law * (1 - step)
+        more[cell] += step
+        slope = (modes(Joint(more), 1).sigma[0] - modes(joint, 1).sigma[0]) / step
+        variance += law[cell] * slope**2
+    assert sigma_errors(joint, 1, 1)[0] == pytest.approx(np.sqrt(variance), rel=1e-4)
+
+
+# ---- the noise floor (thm-noise-floor) -------------------------------------------------------------------------------
+
+
+def test_second_moments_under_all_permutations_are_exact() -> None:
+    """The mean over all 720 pairings of six x with six y, none left out."""
+    x, y = np.array([0, 0, 0, 1, 1, 2]), np.array([0, 1, 1, 1, 2, 2])
+    a, b = np.linalg.qr(np.random.default_rng(0).standard_normal((2, 3, 2)))[0]
+    joints = [Joint.from_samples(x, y[list(order)]) for order in itertools.permutations(range(6))]
+    matrices = np.array([dtm(joint) for joint in joints])
+    px, py = joints[0].px, joints[0].py
+    a -= np.outer(np.sqrt(py), np.sqrt(py) @ a)
+    b -= np.outer(np.sqrt(px), np.sqrt(px) @ b)
+    np.testing.assert_allclose(matrices.mean(axis=0), 0, atol=1e-15)
+    assert np.mean(np.sum(matrices**2, axis=(1, 2))) == pytest.approx(2 * 2 / 5, rel=1e-12)
+    entries = np.einsum("yi,nyx,xj->nij", a, matrices, b)
+    second = np.einsum("nij,nkl->ijkl", entries, entries) / len(matrices)
+    np.testing.assert_allclose(second, np.einsum("ik,jl->ijkl", a.T @ a, b.T @ b) / 5, atol=1e-14)
+
+
+@pytest.mark.parametrize("shape", [(4, 4), (20, 6), (27, 27)])
+def test_floor_bounds_the_mean_of_what_independence_shows(shape: tuple[int, int]) -> None:
+    n, rng = 20_000, np.random.default_rng(3)
+    P = np.outer(np.full(shape[0], 1 / shape[0]), np.full(shape[1], 1 / shape[1])).ravel()
+    tables = rng.multinomial(n, P, size=60).reshape(60, *shape)
+    mean = np.mean([modes(Joint.from_counts(table), 1).sigma[0] for table in tables])
+    floor = noise_floor(shape, n)
+    assert floor.shape == (min(shape) - 1,)
+    assert 0.7 * floor[0] < mean < floor[0]
+
+
+# ---- refusals --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: mode_test(Joint.from_counts(EYES), 591), r"n = 591: the cell \(0, 0\) would hold 67.8851 samples"),
+        (lambda: mode_test(Joint.from_counts(EYES), 1), r"n = 1: the cell \(0, 0\) would hold 0.114865 samples"),
+        (lambda: mode_test(Joint([[0.3, 0.2], [0.2, 0.3]]), 5), "would hold 1.5 samples"),
+        (lambda: mode_test(Joint.from_counts(EYES), 592.0), "n = 592.0"),  # type: ignore[arg-type]
+        (lambda: mode_test(Joint.from_counts(EYES), 592, 4), r"k must be in 1\.\.3"),
+        (lambda: mode_test(Joint.from_counts(EYES), 592, level=1), "level = 1"),
+        (lambda: mode_test(Joint.from_counts(EYES), 592, level=float("nan")), "level = nan"),
+        (lambda: mode_test(Joint.from_counts(EYES), 592, draws=18), "draws = 18: no p-value is below 1/19"),
+        (lambda: mode_test(Joint.from_counts(EYES), 592, draws=0), "draws = 0"),
+        (lambda: mode_test(np.array(EYES), 592), "is no Joint"),  # type: ignore[arg-type]
+        (lambda: sigma_errors(Joint.from_counts(EYES), 0), "n = 0"),
+        (lambda: noise_floor((1, 4), 10), "two symbols"),
+        (lambda: noise_floor((4,), 10), "two symbols"),  # type: ignore[arg-type]
+        (lambda: noise_floor((4, 4), 0), "needs a sample"),
+    ],
+)
+def test_bad_input_is_refused(call: Callable[[], object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+def test_a_second_mode_of_a_table_too_large_to_write_out_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(significance, "DENSE", 15)
+    with pytest.raises(ValueError, match="the table has 16 cells.*ask for k = 1"):
+        mode_test(Joint.from_counts(EYES), 592)
+    assert mode_test(Joint.from_counts(EYES), 592, 1).believed == 1
