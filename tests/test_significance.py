@@ -255,6 +255,6 @@ def test_bad_input_is_refused(call: Callable[[], object], message: str) -> None:
 
 def test_a_second_mode_of_a_table_too_large_to_write_out_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(significance, "DENSE", 15)
-    with pytest.raises(ValueError, match="the table has 16 cells.*ask for k = 1"):
+    with pytest.raises(ValueError, match=r"the table has 16 cells.*ask for k = 1"):
         mode_test(Joint.from_counts(EYES), 592)
     assert mode_test(Joint.from_counts(EYES), 592, 1).believed == 1

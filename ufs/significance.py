@@ -308,8 +308,9 @@ def _largest(table: sp.csr_array, of_rows: Array, of_columns: Array, start: Arra
 
     def gram(v: Array) -> Array:
         v = v - root * (root @ v)
-        w = table.T @ ((table @ (v / columns)) / rows**2) / columns
-        return w - root * (root @ w)
+        w: Array = table.T @ ((table @ (v / columns)) / rows**2) / columns
+        w -= root * (root @ w)
+        return w
 
     operator = LinearOperator((columns.size, columns.size), matvec=gram, dtype=float)
     square = eigsh(operator, k=1, tol=RITZ, v0=start, return_eigenvectors=False)
