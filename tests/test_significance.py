@@ -166,6 +166,18 @@ def test_rare_symbols_hide_a_mode_until_they_are_folded() -> None:
     assert folded.believed == 1
 
 
+@pytest.mark.parametrize("shape", [(1, 3), (5000, 1)])
+def test_a_table_without_modes_has_none_to_believe(shape: tuple[int, int]) -> None:
+    test = mode_test(Joint.from_counts(np.ones(shape, dtype=int)), shape[0] * shape[1])
+    assert test.believed == len(test.sigma) == len(test.p_values) == len(test.sigma_errors) == 0
+
+
+def test_noise_without_any_dependence_and_dependence_without_noise() -> None:
+    flat, diagonal = np.full((90, 60), 3), np.diag(np.full(80, 50))
+    assert mode_test(Joint.from_counts(flat), int(flat.sum()), draws=19).p_values == [1]
+    assert mode_test(Joint.from_counts(diagonal), int(diagonal.sum()), 2, draws=19).believed == 2
+
+
 # ---- standard errors -------------------------------------------------------------------------------------------------
 
 

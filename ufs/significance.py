@@ -79,9 +79,8 @@ def mode_test(
 
     .. math:: P_X P_Y \Bigl(1 + \sum_{j<i} \hat\sigma_j \hat f_j \hat g_j\Bigr) ,
 
-    a parametric bootstrap; cells that come out negative are set to zero. Who is done with i − 1 modes has none further
-    by the hypothesis of step i, and of all later ones: so to stop at the first p-value above the level is to believe
-    a false mode with no larger probability than that.
+    a parametric bootstrap; cells that come out negative are set to zero. A law that has no i-th mode has no later one:
+    so whoever stops at the first p-value above the level believes a false mode with no larger probability than that.
 
     Parameters
     ----------
@@ -141,7 +140,7 @@ def mode_test(
     if allowed == 0:
         raise ValueError(f"draws = {draws}: no p-value is below 1/{draws + 1}; for level = {level:g} draw more tables")
     rng = np.random.default_rng(seed)
-    found = modes(joint, None if _small(joint.P) else min(2, most))
+    found = modes(joint, None if _small(joint.P) else min(2, most) or None)
     p_values: list[float] = []
     critical: list[float] = []
     reached = 0
@@ -159,7 +158,7 @@ def mode_test(
         p_values=p,
         p_errors=np.sqrt(p * (1 - p) / (draws + 1)),
         critical=np.array(critical),
-        sigma_errors=sigma_errors(joint, n, len(p)),
+        sigma_errors=_errors(joint, found, n)[: len(p)],
         level=level,
         n=n,
         draws=draws,
@@ -204,12 +203,7 @@ def sigma_errors(joint: Joint, n: int, k: int | None = None) -> Array:
     array([0.03])
     """
     check.counts(n=n)
-    found = modes(joint, k)
-    cells = joint.P.tocoo() if sp.issparse(joint.P) else sp.coo_array(joint.P)
-    f, g = found.f[cells.row], found.g[cells.col]
-    influence = f * g - found.sigma * (f**2 + g**2) / 2
-    errors: Array = np.sqrt(cells.data @ influence**2 / n)
-    return errors
+    return _errors(joint, modes(joint, k), n)
 
 
 def noise_floor(shape: tuple[int, int], n: int) -> Array:
@@ -249,6 +243,14 @@ def noise_floor(shape: tuple[int, int], n: int) -> Array:
     left = np.asarray(shape)[:, None] - np.arange(1, min(shape))
     floor: Array = np.sqrt(left).sum(axis=0) / np.sqrt(n)
     return floor
+
+
+def _errors(joint: Joint, found: Modes, n: int) -> Array:
+    cells = joint.P.tocoo() if sp.issparse(joint.P) else sp.coo_array(joint.P)
+    f, g = found.f[cells.row], found.g[cells.col]
+    influence = f * g - found.sigma * (f**2 + g**2) / 2
+    errors: Array = np.sqrt(cells.data @ influence**2 / n)
+    return errors
 
 
 # ---- noise -----------------------------------------------------------------------------------------------------------
