@@ -6,11 +6,14 @@ Imported as ``check``, so that a call reads as what it does: ``check.finite(h, "
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Sized
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+from ufs._backends import is_tensor
 
 Array: TypeAlias = NDArray[np.float64]
 
@@ -34,26 +37,49 @@ def unmasked(values: Any, name: str) -> None:
 
 
 def missing(value: Any) -> bool:
-    """None, NaN, NaT, or the NA of pandas, which does not even say whether it equals itself."""
+    """None, NaN, NaT, masked, the NA of pandas, which does not even say whether it equals itself; a tuple with one."""
+    if isinstance(value, tuple):
+        return any(map(missing, value))
     try:
-        return value is None or bool(value != value)
+        return value is None or value is np.ma.masked or bool(value != value)
     except TypeError:
         return True
 
 
-def real(values: ArrayLike, name: str) -> Array:
-    """Real numbers in double precision; no copy of what is that already."""
+def tensor(values: Any, name: str) -> None:
+    """Refuse a tensor that does not hold its values one beside the other."""
+    if values.is_meta:
+        raise ValueError(f"{name} is on the device meta, where tensors hold no values: make it on another device")
+    if str(values.layout) != "torch.strided":
+        raise ValueError(f"{name} is sparse: give {name}.to_dense()")
+
+
+def array(values: Any, name: str) -> NDArray[Any]:
+    """What numpy makes of it; a tensor without its gradient, from whatever device, and exact."""
     unmasked(values, name)
+    if is_tensor(values):
+        tensor(values, name)
+        values = values.detach().cpu()
+        values = values.double() if values.is_floating_point() else values.resolve_conj()  # numpy has no bfloat16
+        return np.asarray(values)
+    if isinstance(values, list | tuple) and values and (is_tensor(values[0]) or np.ma.isMaskedArray(values[0])):
+        values = [array(row, f"{name}[{number}]") for number, row in enumerate(values)]
     try:
-        array = np.asarray(values)
+        return np.asarray(values)
     except ValueError as error:
         raise ValueError(f"{name} is no array: give rows of the same length ({error})") from error
-    if array.dtype.kind == "O" and array.ndim > 0:
-        numbers = np.array([_is_number(value) for value in array.flat], dtype=bool).reshape(array.shape)
-        entries(numbers, array, name, "is no number: give a number in its place")
+
+
+def real(values: ArrayLike, name: str) -> Array:
+    """Real numbers in double precision; no copy of what is that already."""
+    found = array(values, name)
+    if found.dtype.kind == "O" and found.ndim > 0:
+        numbers = np.array([_is_number(value) for value in found.flat], dtype=bool).reshape(found.shape)
+        entries(numbers, found, name, "is no number: give a number in its place")
     else:
-        real_type(array.dtype, name)
-    return array.astype(float, copy=False)
+        real_type(found.dtype, name)
+    with np.errstate(over="ignore"):  # of a longer type, what is too large is infinite
+        return found.astype(float, copy=False)
 
 
 def real_type(dtype: np.dtype[Any], name: str) -> None:
@@ -64,7 +90,7 @@ def real_type(dtype: np.dtype[Any], name: str) -> None:
 def _is_number(value: Any) -> bool:
     try:
         float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return False
     return not isinstance(value, str | bytes)
 
@@ -85,6 +111,22 @@ def same_shape(remedy: str, **arrays: Array) -> None:
 def pairs(x: Sized, y: Sized) -> None:
     if len(x) != len(y):
         raise ValueError(f"x has {len(x)} samples and y has {len(y)}: they must be pairs")
+    aligned(x, y, "x", "y")
+
+
+def aligned(one: Any, other: Any, name: str, other_name: str) -> None:
+    """Refuse rows that pandas would pair by label and numpy by position, where the two differ."""
+    if not all(hasattr(getattr(rows, "index", None), "equals") for rows in (one, other)):
+        return
+    first, second = one.index, other.index
+    if len(first) != len(second) or first.equals(second):
+        return
+    row = bisect_left(range(len(first)), True, key=lambda end: not first[: end + 1].equals(second[: end + 1]))
+    same_labels = first.is_unique and second.is_unique and first.isin(second).all()
+    raise ValueError(
+        f"row {row} of {name} has the index {first[row]!r} and that of {other_name} {second[row]!r}: pair them by "
+        f"{f'index, {other_name}.loc[{name}.index], or by ' if same_labels else ''}position, {other_name}.to_numpy()"
+    )
 
 
 def total(mass: float, name: str, remedy: str = "divide it by its sum, if it holds counts or weights") -> None:

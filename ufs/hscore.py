@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ufs import _checks as check
-from ufs._backends import Library, Numpy, Torch, is_tensor, library_of
+from ufs._backends import Library, Numpy, library_of
 from ufs._samples import matrix, not_finite, samples
 from ufs.joint import Joint
 
@@ -129,6 +129,8 @@ def h_score_pair(f: Any, g: Any, joint: Joint | None = None) -> float:
     0.32
     """
     F, G = matrix(f, "f"), matrix(g, "g")
+    if joint is None:
+        check.aligned(f, g, "f", "g")
     library = library_of(F)
     if library_of(G) != library:
         raise ValueError("f and g must be arrays both, or tensors on one device both")
@@ -654,8 +656,7 @@ def _of_batches(batches: Any, extractor: Callable[[Any], Any] | None) -> HScore:
 
 
 def _of_table(features: Any, joint: Joint) -> HScore:
-    X = matrix(features, "features")
-    X = check.features(Torch(X).host(X) if is_tensor(X) else X, len(joint.px), "X", "features")
+    X = check.features(matrix(features, "features"), len(joint.px), "X", "features")
     result = HScore()
     result._shift = joint.px @ X
     X = X - result._shift
