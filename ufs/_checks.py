@@ -24,9 +24,12 @@ def entries(good: NDArray[np.bool_], values: NDArray[np.generic], name: str, fau
     """Refuse the first entry that is not good."""
     if not good.all():
         where = tuple(int(index) for index in np.argwhere(~good)[0])
-        value = values[where]
-        shown = value if isinstance(value, np.generic) else repr(value)
-        raise ValueError(f"{name}[{', '.join(map(str, where))}] = {shown} {fault}")
+        raise ValueError(f"{name}[{', '.join(map(str, where))}] = {shown(values[where])} {fault}")
+
+
+def shown(value: Any) -> str:
+    """A value for a message, without the type that numpy prints beside it."""
+    return str(value) if isinstance(value, np.generic) else repr(value)
 
 
 def unmasked(values: Any, name: str) -> None:
@@ -42,16 +45,20 @@ def missing(value: Any) -> bool:
         return any(map(missing, value))
     try:
         return value is None or value is np.ma.masked or bool(value != value)
-    except TypeError:
+    except (TypeError, ArithmeticError):
         return True
 
 
 def tensor(values: Any, name: str) -> None:
-    """Refuse a tensor that does not hold its values one beside the other."""
+    """Refuse a tensor that does not hold one value for each of its places."""
     if values.is_meta:
         raise ValueError(f"{name} is on the device meta, where tensors hold no values: make it on another device")
+    if values.is_nested:
+        raise ValueError(f"{name} is nested: give rows of the same length, a tensor of that shape")
+    if values.is_quantized:
+        raise ValueError(f"{name} is quantized: call its dequantize()")
     if str(values.layout) != "torch.strided":
-        raise ValueError(f"{name} is sparse: give {name}.to_dense()")
+        raise ValueError(f"{name} is sparse: call its to_dense()")
 
 
 def array(values: Any, name: str) -> NDArray[Any]:
@@ -75,7 +82,8 @@ def real(values: ArrayLike, name: str) -> Array:
     found = array(values, name)
     if found.dtype.kind == "O" and found.ndim > 0:
         numbers = np.array([_is_number(value) for value in found.flat], dtype=bool).reshape(found.shape)
-        entries(numbers, found, name, "is no number: give a number in its place")
+        remedy = "give a number in its place" + (", or leave its column out" if found.ndim == 2 else "")
+        entries(numbers, found, name, f"is no number: {remedy}")
     else:
         real_type(found.dtype, name)
     with np.errstate(over="ignore"):  # of a longer type, what is too large is infinite
@@ -84,7 +92,8 @@ def real(values: ArrayLike, name: str) -> Array:
 
 def real_type(dtype: np.dtype[Any], name: str) -> None:
     if dtype.kind not in "biuf":
-        raise ValueError(f"{name} is of type {dtype}: it must hold real numbers")
+        remedy = " (.real, abs or angle of these)" if dtype.kind == "c" else ""
+        raise ValueError(f"{name} is of type {dtype}: it must hold real numbers{remedy}")
 
 
 def _is_number(value: Any) -> bool:
@@ -123,9 +132,10 @@ def aligned(one: Any, other: Any, name: str, other_name: str) -> None:
         return
     row = bisect_left(range(len(first)), True, key=lambda end: not first[: end + 1].equals(second[: end + 1]))
     same_labels = first.is_unique and second.is_unique and first.isin(second).all()
+    by_index = f"by index, {other_name}.loc[{name}.index], or " if same_labels else ""
     raise ValueError(
-        f"row {row} of {name} has the index {first[row]!r} and that of {other_name} {second[row]!r}: pair them by "
-        f"{f'index, {other_name}.loc[{name}.index], or by ' if same_labels else ''}position, {other_name}.to_numpy()"
+        f"row {row} of {name} has the index {shown(first[row])} and that of {other_name} {shown(second[row])}: pair "
+        f"them {by_index}by position, {other_name}.to_numpy()"
     )
 
 

@@ -25,18 +25,18 @@ def samples(features: Any, labels: Any) -> tuple[Any, list[Hashable], Any]:
 
 def matrix(features: Any, name: str) -> Any:
     """Real numbers as an array or tensor of two axes; nothing is copied that is one already."""
-    if sp.issparse(features) or (is_tensor(features) and str(features.layout) != "torch.strided"):
+    if sp.issparse(features) or (is_tensor(features) and str(features.layout).startswith("torch.sparse")):
         raise ValueError(f"{name} is sparse, and centred it is not: give dense batches of rows, one after the other")
     if is_tensor(features):
         check.tensor(features, name)
         values = features.detach()
-        real = not values.is_complex()
+        if values.is_complex():
+            raise ValueError(f"{name} is of type {values.dtype}: it must hold real numbers (.real, abs or angle)")
     else:
         values = check.array(features, name)
-        values = check.real(values, name) if values.dtype == object else values
-        real = values.dtype.kind in "fiub"
-    if not real:
-        raise ValueError(f"{name} is of type {values.dtype}: it needs real numbers")
+        if values.dtype == object:
+            values = check.real(values, name)
+        check.real_type(values.dtype, name)
     if values.ndim not in (1, 2):
         raise ValueError(
             f"{name} has {values.ndim} axes: it needs one row per sample and one column per feature (average or "

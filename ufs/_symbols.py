@@ -127,8 +127,7 @@ def _refuse_what_is_no_symbol(symbols: Iterable[Any], samples: list[Any], name: 
         fault = _fault(symbol)
         if fault:
             place = next(place for place, sample in enumerate(samples) if sample is symbol)
-            shown = symbol if isinstance(symbol, np.generic) else repr(symbol)
-            raise ValueError(f"{name}[{place}] = {shown} {fault}")
+            raise ValueError(f"{name}[{place}] = {check.shown(symbol)} {fault}")
 
 
 def _fault(symbol: Any) -> str | None:
@@ -139,7 +138,7 @@ def _fault(symbol: Any) -> str | None:
     if isinstance(symbol, np.datetime64 | np.timedelta64):
         return f"is of type {symbol.dtype}, and other samples are not: give all as one array of that type"
     if is_tensor(symbol) or hasattr(symbol, "as_py"):
-        return "is compared by identity, not by value: give one tensor or array, not a list of its elements"
+        return "is no Python value: give the tensor or array as a whole, or its tolist()"
     try:
         hash(symbol)
     except TypeError:

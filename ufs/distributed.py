@@ -245,14 +245,12 @@ def _added(parts: Sequence[_Part | None]) -> _Part | None:
 
 def _united(parts: Sequence[_Part], side: int) -> tuple[Any, Any]:
     """All symbols of one side, and for each stored cell the index of its symbol among them."""
-    alphabets = [part.alphabets[side] for part in parts]
-    for part, symbols in zip(parts, alphabets, strict=True):
+    name, alphabets = "xy"[side], [part.alphabets[side] for part in parts]
+    found = [f"{check.shown(symbols[0])} in {part.place}" for symbols, part in zip(alphabets, parts, strict=True)]
+    for symbols, other in zip(alphabets, found, strict=True):
         if not _of_one_kind(alphabets[0], symbols):
-            raise ValueError(
-                f"{'xy'[side]} holds {alphabets[0][0]!r} in {parts[0].place} and {symbols[0]!r} in {part.place}: give "
-                "all blocks symbols of one type"
-            )
-    union, inverse = alphabet(joined(alphabets), f"the union of {'xy'[side]}")
+            raise ValueError(f"{name} holds {found[0]} and {other}: give symbols of one type everywhere")
+    union, inverse = alphabet(joined(alphabets), f"the union of {name}")
     places = np.split(inverse, np.cumsum([len(symbols) for symbols in alphabets])[:-1])
     cells = [place[part.table.coords[side]] for place, part in zip(places, parts, strict=True)]
     return union, np.concatenate(cells)
@@ -300,6 +298,8 @@ def _blocks(one: Any, other: Any, name: str) -> list[tuple[Any, Any]]:
     if not isinstance(one, da.Array):
         if isinstance(other, da.Array) or len(one) != len(other):
             raise ValueError("delayed blocks must come in pairs: give two sequences of the same length")
+        if hasattr(one, "dtype"):
+            raise ValueError(f"a {type(one).__name__} has no blocks: make it a Dask array, dask.array.from_array")
         return list(zip(one, other, strict=True))
     if one.ndim > 1:
         one = one.rechunk(dict.fromkeys(range(1, one.ndim), -1))

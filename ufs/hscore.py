@@ -47,9 +47,10 @@ def h_score(features: Any, labels: Any = None, *, extractor: Callable[[Any], Any
         Without labels, an iterable of batches (features, labels), as a ``torch.utils.data.DataLoader`` is: it is read
         once, and one batch at a time is held in memory.
     labels : sequence or torch.Tensor, shape (n,); or Joint
-        The class of each sample: integers, strings or anything else that is hashable. With a
-        :class:`~ufs.joint.Joint` in their place, features has one row for each symbol of X, shape (\|𝒳\|, k), and
-        the expectations are those of the joint distribution itself (on the host, as the distribution is).
+        The class of each sample: integers, strings or anything else that is hashable. What Python holds equal is one
+        class: 1, 1.0 and True are one, 1 and "1" are two. With a :class:`~ufs.joint.Joint` in their place, features
+        has one row for each symbol of X, shape (\|𝒳\|, k), and the expectations are those of the joint distribution
+        itself (on the host, as the distribution is).
     extractor : callable, optional
         For batches: maps the first member of each batch to its features, as a ``torch.nn.Module`` does. It is called
         without recording gradients.
@@ -64,9 +65,9 @@ def h_score(features: Any, labels: Any = None, *, extractor: Callable[[Any], Any
     ------
     ValueError
         For features that are not numbers in one or two axes; for one that is not finite, naming the first such row and
-        column; for labels that are not hashable, are floats other than integers, mark a missing value (None, NaN), or
-        do not match the features in length; if there are no labels, or no sample; for an extractor in training mode, or
-        without batches.
+        column; for labels that are not hashable, are floats other than integers, mark a missing value (None, NaN, NA,
+        NaT), naming the first, or do not match the features in length; for pandas features and labels whose indices
+        differ; if there are no labels, or no sample; for an extractor in training mode, or without batches.
 
     Notes
     -----
@@ -118,7 +119,7 @@ def h_score_pair(f: Any, g: Any, joint: Joint | None = None) -> float:
     ------
     ValueError
         For features that are not numbers in one or two axes, are not finite, or do not match in shape; if one is an
-        array and the other a tensor; if there is no sample.
+        array and the other a tensor; for pandas samples whose indices differ; if there is no sample.
 
     Examples
     --------
@@ -161,7 +162,7 @@ class HScore:
     Attributes
     ----------
     classes : tuple
-        The classes seen so far, in order of appearance.
+        The classes seen so far, those of earlier batches first, as Python values.
 
     Examples
     --------
