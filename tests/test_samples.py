@@ -297,7 +297,7 @@ def test_blocks_are_joined_as_python_joins_them(kind, data):
     parts = data.draw(st.lists(st.lists(KINDS[kind], max_size=4), min_size=1, max_size=10))
     values = [value for part in parts for value in part]
     if values:
-        made = [np.asarray(part, object if kind == "pairs" else None) if kind == "integers" else part for part in parts]
+        made = [np.array(part, np.int64) if kind == "integers" else part for part in parts]
         found = dask_joint(blocks(*made), blocks(*([0] * len(part) for part in parts)))
         assert cells(found, len(values)) == Counter((value, 0) for value in values)
         assert [plain(label) for label in found.x_labels] == sorted(set(values))
@@ -579,3 +579,30 @@ def test_continuous_samples_are_symbols_once_they_are_binned():
     with refused("x[0] = 0.3 is not an integer: bin a continuous variable first (numpy.digitize), or pass codes"):
         Joint.from_samples(values, CODES)
     assert Joint.from_samples(np.digitize(values, [1, 5]), CODES).x_labels == (0, 1, 2)
+
+
+def test_statistics_are_saved_once_their_labels_are_as_told(tmp_path):
+    for labels in ([2**70, 1], [2**63, -1], ["a", "a\0"], [1, "1"]):
+        with refused(
+            "cannot be saved without pickle: use labels that are all strings (that do not end in NUL), or all"
+        ):
+            HScore().update([0.0, 1.0], labels).save(tmp_path / "statistics")
+        HScore().update([0.0, 1.0], [repr(label) for label in labels]).save(tmp_path / "statistics")
+        assert HScore.load(tmp_path / "statistics").classes == tuple(map(repr, labels))
+
+
+def test_gaps_and_empty_rows_of_a_table_are_told_what_fills_or_drops_them():
+    table = pd.DataFrame({"tea": [3, 1, np.nan], "rum": [1, 3, np.nan]})
+    with refused("at row 2, column 0 (2, 'tea'): every entry must be finite and at least 0, and 0 where nothing was"):
+        Joint.from_counts(table)
+    with refused("row 2 (X = 2) has no mass: drop every empty row"):
+        Joint.from_counts(table.fillna(0))
+    assert Joint.from_counts(table.fillna(0)[table.sum(axis=1) > 0]).x_labels == (0, 1)
+
+
+def test_blocks_of_unknown_length_are_paired_once_their_lengths_are_computed():
+    x = da.from_array(np.arange(12) % 3, chunks=4)
+    chosen = x[x > 0]
+    with refused("of unknown lengths: call compute_chunk_sizes() on the arrays first"):
+        dask_joint(chosen, np.zeros(8, int))
+    assert dask_joint(chosen.compute_chunk_sizes(), np.zeros(8, int)).x_labels == (1, 2)

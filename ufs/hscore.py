@@ -404,7 +404,7 @@ class HScore:
         if classes.dtype.kind not in "biuU" or classes.tolist() != list(self.classes):
             raise ValueError(
                 f"classes such as {next(iter(self.classes))!r} cannot be saved without pickle: use labels that are all "
-                "integers or all strings"
+                "strings (that do not end in NUL), or all integers of one type of numpy"
             )
         host = self._library.host
         with open(path, "wb") as file:

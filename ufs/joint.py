@@ -271,7 +271,7 @@ def _check_entries(table: Any, name: str, names: Mapping[str, Any]) -> None:
         row, column = (int(index) for index in np.argwhere(bad)[0])
     raise ValueError(
         f"{name} has the entry {table[row, column]} at row {row}, column {column} ({names['x_labels'][row]!r}, "
-        f"{names['y_labels'][column]!r}): every entry must be finite and at least 0"
+        f"{names['y_labels'][column]!r}): every entry must be finite and at least 0, and 0 where nothing was counted"
     )
 
 
