@@ -66,9 +66,8 @@ def array(values: Any, name: str) -> NDArray[Any]:
     unmasked(values, name)
     if is_tensor(values):
         tensor(values, name)
-        values = values.detach().cpu()
-        values = values.double() if values.is_floating_point() else values.resolve_conj()  # numpy has no bfloat16
-        return np.asarray(values)
+        values = values.detach().cpu().resolve_conj().resolve_neg()
+        return np.asarray(values.double() if values.is_floating_point() else values)  # numpy has no bfloat16
     if isinstance(values, list | tuple) and values and (is_tensor(values[0]) or np.ma.isMaskedArray(values[0])):
         values = [array(row, f"{name}[{number}]") for number, row in enumerate(values)]
     try:
@@ -86,8 +85,10 @@ def real(values: ArrayLike, name: str) -> Array:
         entries(numbers, found, name, f"is no number: {remedy}")
     else:
         real_type(found.dtype, name)
-    with np.errstate(over="ignore"):  # of a longer type, what is too large is infinite
-        return found.astype(float, copy=False)
+    if found.dtype.itemsize > 8:  # of a type longer than float, what is too large is infinite
+        with np.errstate(over="ignore"):
+            return found.astype(float)
+    return found.astype(float, copy=False)
 
 
 def real_type(dtype: np.dtype[Any], name: str) -> None:
