@@ -206,6 +206,12 @@ def rank_main(rank: int, store: str) -> None:
         for mine in (own, slice(4000 * rank, None)):
             found = torch_joint(x[mine], y[mine])
             np.testing.assert_array_equal(found.P, Joint.from_samples(x, y).P)
+        ids = [np.array([2**63 + 1, 2**53 + 1], np.uint64), np.array([2**53, -1])][rank]
+        assert torch_joint(ids, [0, 0]).x_labels == (-1, 2**53, 2**53 + 1, 2**63 + 1)
+        with refused("y holds 1 in rank 0 and '1' in rank 1: give symbols of one type everywhere"):
+            torch_joint([0, 0], [[1, 2], ["1", "2"]][rank])
+        with refused("rank 1: x[1] = None is missing: leave out the samples that have no symbol"):  # on both
+            torch_joint(["a", [None, "b"][rank == 0]], [0, 1])
     finally:
         torch.distributed.destroy_process_group()
 

@@ -551,19 +551,19 @@ def test_not_finite_in_single_precision():
 def test_refused():
     X, y = clouds(6, 2)
     for labels, message in {
-        (0.5, 1, 2, 0, 0, 0): "0.5 is no class",
-        (np.nan, 1, 2, 0, 0, 0): "nan is no class",
-        (None, 1, 2, 0, 0, 0): "None is no class",
+        (0.5, 1, 2, 0, 0, 0): "labels[0] = 0.5 is not an integer",
+        (np.nan, 1, 2, 0, 0, 0): "labels[0] = nan is missing",
+        (None, 1, 2, 0, 0, 0): "labels[0] = None is missing",
         (0, 1): "there are 6 samples and 2 labels",
     }.items():
         with refused(message):
             h_score(X, list(labels))
     with refused("labels[1] = 0.5 is not an integer"):
         h_score(X, np.array([0, 0.5, 1, 0, 1, 0]))
-    with refused("0.5 is no class"):
+    with refused("labels[1] = 0.5 is not an integer"):
         h_score(X, torch.tensor([0, 0.5, 1, 0, 1, 0]))
     for missing in (pd.NA, pd.NaT, np.nan):
-        with refused(f"{missing} is no class: leave out the samples whose label is missing"):
+        with refused(f"labels[2] = {missing} is missing: leave out the samples that have no symbol"):
             h_score(X, np.array(["a", "b", missing, "a", "b", "a"], dtype=object))
     masked = np.arange(6) == 4
     with refused("labels[4] is masked"):
@@ -571,13 +571,13 @@ def test_refused():
     with refused("features[4, 0] is masked"):
         h_score(np.ma.masked_array(X, masked[:, None] | np.zeros(2, bool)), y)
     for no_sequence in ("abcabc", 3, {0, 1}, (c for c in y)):
-        with refused("labels have 0 axes, not 1"):
+        with refused("labels has shape (): give one symbol per sample"):
             h_score(X, no_sequence)
-    with refused("a label is not hashable"):
+    with refused("labels[0] = [0] is not hashable"):
         h_score(X, [[0]] * 6)
-    with refused("is no class"):
+    with refused("is no Python value"):
         h_score(X, list(torch.tensor([0, 1, 2, 0, 1, 2])))
-    with refused("labels have 2 axes, not 1"):
+    with refused("labels has shape (6, 6): give one symbol per sample"):
         h_score(X, np.eye(6))
     with refused("features has 3 axes"):
         h_score(np.zeros((6, 2, 2)), y)

@@ -234,16 +234,18 @@ def test_no_samples(x, y, name):
         Joint.from_samples(x, y)
 
 
-@pytest.mark.parametrize("bad", [0.5, np.nan, np.inf])
+@pytest.mark.parametrize("bad", [0.5, np.inf])
 def test_continuous_samples(bad):
     with refused(f"y[2] = {bad} is not an integer: bin a continuous variable first"):
         Joint.from_samples([0, 1, 0], [0.0, 1.0, bad])
+    with refused("y[2] = nan is missing: leave out the samples that have no symbol"):
+        Joint.from_samples([0, 1, 0], [0.0, 1.0, np.nan])
 
 
 def test_samples_of_the_wrong_rank():
-    with refused("x has 2 axes, not 1"):
-        Joint.from_samples([[0, 1], [1, 0]], [0, 1])
-    with refused("y has 0 axes, not 1"):
+    with refused("x has shape (2, 2): give one symbol per sample, in a list or an array"):
+        Joint.from_samples(np.array([[0, 1], [1, 0]]), [0, 1])
+    with refused("y has shape (): give one symbol per sample, in a list or an array"):
         Joint.from_samples([0, 1], 1)
 
 
@@ -350,10 +352,10 @@ def test_labels_that_do_not_fit_are_refused_before_entries_are_named_by_them():
 @pytest.mark.parametrize(
     ("samples", "message"),
     [
-        (["a", 1, "1"], "x[1] = 1 is no str: give symbols of one type"),
-        ([1, "1", "a"], "x[0] = 1 is no str: give symbols of one type"),
-        (["a", b"a", "b"], "x[1] = b'a' is no str: give symbols of one type"),
-        (np.array(["a", 1, "1"], dtype=object), "x cannot be sorted ('<' not supported"),
+        (["a", 1, "1"], "x[0] = 'a' and x[1] = 1 have no order: give symbols of one type"),
+        ([1, "1", "a"], "x[0] = 1 and x[1] = '1' have no order: give symbols of one type"),
+        (["a", b"a", "b"], "x[0] = 'a' and x[1] = b'a' have no order: give symbols of one type"),
+        (np.array(["a", 1, "1"], dtype=object), "x[0] = 'a' and x[1] = 1 have no order"),
         (["a", None, "b"], "x[1] = None is missing: leave out the samples that have no symbol"),
         (np.array(["a", "b", np.nan], dtype=object), "x[2] = nan is missing"),
         (np.array([1, np.nan, 2], dtype=object), "x[1] = nan is missing"),

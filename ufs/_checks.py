@@ -6,11 +6,14 @@ Imported as ``check``, so that a call reads as what it does: ``check.finite(h, "
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Sized
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+from ufs._backends import is_tensor
 
 Array: TypeAlias = NDArray[np.float64]
 
@@ -21,9 +24,12 @@ def entries(good: NDArray[np.bool_], values: NDArray[np.generic], name: str, fau
     """Refuse the first entry that is not good."""
     if not good.all():
         where = tuple(int(index) for index in np.argwhere(~good)[0])
-        value = values[where]
-        shown = value if isinstance(value, np.generic) else repr(value)
-        raise ValueError(f"{name}[{', '.join(map(str, where))}] = {shown} {fault}")
+        raise ValueError(f"{name}[{', '.join(map(str, where))}] = {shown(values[where])} {fault}")
+
+
+def shown(value: Any) -> str:
+    """A value for a message, without the type that numpy prints beside it."""
+    return str(value) if isinstance(value, np.generic) else repr(value)
 
 
 def unmasked(values: Any, name: str) -> None:
@@ -34,37 +40,67 @@ def unmasked(values: Any, name: str) -> None:
 
 
 def missing(value: Any) -> bool:
-    """None, NaN, NaT, or the NA of pandas, which does not even say whether it equals itself."""
+    """None, NaN, NaT, masked, the NA of pandas, which does not even say whether it equals itself; a tuple with one."""
+    if isinstance(value, tuple):
+        return any(map(missing, value))
     try:
-        return value is None or bool(value != value)
-    except TypeError:
+        return value is None or value is np.ma.masked or bool(value != value)
+    except (TypeError, ArithmeticError):
         return True
+
+
+def tensor(values: Any, name: str) -> None:
+    """Refuse a tensor that does not hold one value for each of its places."""
+    if values.is_meta:
+        raise ValueError(f"{name} is on the device meta, where tensors hold no values: make it on another device")
+    if values.is_nested:
+        raise ValueError(f"{name} is nested: give rows of the same length, a tensor of that shape")
+    if values.is_quantized:
+        raise ValueError(f"{name} is quantized: call its dequantize()")
+    if str(values.layout) != "torch.strided":
+        raise ValueError(f"{name} is sparse: call its to_dense()")
+
+
+def array(values: Any, name: str) -> NDArray[Any]:
+    """What numpy makes of it; a tensor without its gradient, from whatever device, and exact."""
+    unmasked(values, name)
+    if is_tensor(values):
+        tensor(values, name)
+        values = values.detach().cpu().resolve_conj().resolve_neg()
+        return np.asarray(values.double() if values.is_floating_point() else values)  # numpy has no bfloat16
+    if isinstance(values, list | tuple) and values and (is_tensor(values[0]) or np.ma.isMaskedArray(values[0])):
+        values = [array(row, f"{name}[{number}]") for number, row in enumerate(values)]
+    try:
+        return np.asarray(values)
+    except ValueError as error:
+        raise ValueError(f"{name} is no array: give rows of the same length ({error})") from error
 
 
 def real(values: ArrayLike, name: str) -> Array:
     """Real numbers in double precision; no copy of what is that already."""
-    unmasked(values, name)
-    try:
-        array = np.asarray(values)
-    except ValueError as error:
-        raise ValueError(f"{name} is no array: give rows of the same length ({error})") from error
-    if array.dtype.kind == "O" and array.ndim > 0:
-        numbers = np.array([_is_number(value) for value in array.flat], dtype=bool).reshape(array.shape)
-        entries(numbers, array, name, "is no number: give a number in its place")
+    found = array(values, name)
+    if found.dtype.kind == "O" and found.ndim > 0:
+        numbers = np.array([_is_number(value) for value in found.flat], dtype=bool).reshape(found.shape)
+        remedy = "give a number in its place" + (", or leave its column out" if found.ndim == 2 else "")
+        entries(numbers, found, name, f"is no number: {remedy}")
     else:
-        real_type(array.dtype, name)
-    return array.astype(float, copy=False)
+        real_type(found.dtype, name)
+    if found.dtype.itemsize > 8:  # of a type longer than float, what is too large is infinite
+        with np.errstate(over="ignore"):
+            return found.astype(float)
+    return found.astype(float, copy=False)
 
 
 def real_type(dtype: np.dtype[Any], name: str) -> None:
     if dtype.kind not in "biuf":
-        raise ValueError(f"{name} is of type {dtype}: it must hold real numbers")
+        remedy = " (.real, abs or angle of these)" if dtype.kind == "c" else ""
+        raise ValueError(f"{name} is of type {dtype}: it must hold real numbers{remedy}")
 
 
 def _is_number(value: Any) -> bool:
     try:
         float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return False
     return not isinstance(value, str | bytes)
 
@@ -85,6 +121,23 @@ def same_shape(remedy: str, **arrays: Array) -> None:
 def pairs(x: Sized, y: Sized) -> None:
     if len(x) != len(y):
         raise ValueError(f"x has {len(x)} samples and y has {len(y)}: they must be pairs")
+    aligned(x, y, "x", "y")
+
+
+def aligned(one: Any, other: Any, name: str, other_name: str) -> None:
+    """Refuse rows that pandas would pair by label and numpy by position, where the two differ."""
+    if not all(hasattr(getattr(rows, "index", None), "equals") for rows in (one, other)):
+        return
+    first, second = one.index, other.index
+    if len(first) != len(second) or first.equals(second):
+        return
+    row = bisect_left(range(len(first)), True, key=lambda end: not first[: end + 1].equals(second[: end + 1]))
+    same_labels = first.is_unique and second.is_unique and first.isin(second).all()
+    by_index = f"by index, {other_name}.loc[{name}.index], or " if same_labels else ""
+    raise ValueError(
+        f"row {row} of {name} has the index {shown(first[row])} and that of {other_name} {shown(second[row])}: pair "
+        f"them {by_index}by position, {other_name}.to_numpy()"
+    )
 
 
 def total(mass: float, name: str, remedy: str = "divide it by its sum, if it holds counts or weights") -> None:

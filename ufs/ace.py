@@ -13,8 +13,9 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.linalg import lapack
 
 from ufs import _checks as check
+from ufs._symbols import column
 from ufs.dtm import Modes, _mode_count, _signs, dtm
-from ufs.joint import Joint, _symbols
+from ufs.joint import Joint
 
 __all__ = ["AceModes", "ace", "ace_sweep", "equal_mass_bins"]
 
@@ -234,8 +235,9 @@ def _joint(x: Any, y: ArrayLike | None, bins: Any) -> Joint:
     if isinstance(bins, tuple) and len(bins) != 2:
         raise ValueError(f"bins is a tuple of {len(bins)}: give one for x and one for y, or a list of edges for both")
     for_x, for_y = bins if isinstance(bins, tuple) else (bins, bins)
-    x, y = _symbols(_binned(x, for_x, "x"), "x"), _symbols(_binned(y, for_y, "y"), "y")
-    small = x.ndim == y.ndim == 1 and x.size == y.size > 0 and x.dtype.kind in "iu" and y.dtype.kind in "iu"
+    check.aligned(x, y, "x", "y")
+    x, y = column(_binned(x, for_x, "x"), "x"), column(_binned(y, for_y, "y"), "y")
+    small = x.size == y.size > 0 and x.dtype.kind in "iu" and y.dtype.kind in "iu"
     return (small and _counted(x, y)) or Joint.from_samples(x, y)
 
 
@@ -327,9 +329,8 @@ def _expectations(joint: Joint) -> _Expectations:
     return _Expectations(lambda V: B @ V, lambda U: B.T @ U, np.sqrt(joint.px), np.sqrt(joint.py))
 
 
-def _smoothed(x: ArrayLike, y: ArrayLike, smoothers: tuple[Map, Map]) -> _Expectations:
+def _smoothed(x: Any, y: Any, smoothers: tuple[Map, Map]) -> _Expectations:
     """Functions of the samples in place of functions of symbols, each sample of mass 1/n."""
-    x, y = np.asarray(x), np.asarray(y)
     check.pairs(x, y)
     if len(x) < 2:
         raise ValueError(f"x has {len(x)} samples: features of one sample cannot vary")

@@ -6,16 +6,19 @@ an optional extra: ``pip install -e ".[distributed]"`` in the clone.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib import import_module
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
 
+from ufs import _checks as check
 from ufs._backends import Torch
+from ufs._symbols import Symbols, alphabet, as_labels, column, joined
 from ufs.hscore import HScore, _about
-from ufs.joint import DENSE_CELLS, Joint, _encode, _labels
+from ufs.joint import DENSE_CELLS, Joint
 
 __all__ = ["dask_joint", "dask_statistics", "torch_joint", "torch_statistics"]
 
@@ -52,9 +55,7 @@ def dask_statistics(features: Any, labels: Any) -> HScore:
     >>> round(dask_statistics(features, labels).score(), 12)
     0.166666666667
     """
-    if isinstance(labels, list | tuple) and not isinstance(features, list | tuple):
-        labels = np.fromiter(labels, object, len(labels))  # as they are: an array of 0 and "0" would hold "0" twice
-    result: HScore = _tree(_statistics_of, _merged, _blocks(features, labels))
+    result: HScore = _tree(_statistics_of, _merged, _blocks(features, labels, "labels"))
     return result
 
 
@@ -64,7 +65,8 @@ def dask_joint(x: Any, y: Any) -> Joint:
     Parameters
     ----------
     x, y : dask.array.Array, shape (n,); or sequences of dask.delayed.Delayed
-        Symbols, as for :meth:`~ufs.joint.Joint.from_samples`.
+        Symbols, as for :meth:`~ufs.joint.Joint.from_samples`, and of one type in all blocks: integers of several
+        types are one type.
 
     Returns
     -------
@@ -77,7 +79,8 @@ def dask_joint(x: Any, y: Any) -> Joint:
     ImportError
         If Dask is not installed.
     ValueError
-        If x and y do not match; for non-integer floats, naming the block; if there is no sample.
+        If x and y do not match; as :meth:`~ufs.joint.Joint.from_samples` does, naming the block; if the symbols of two
+        blocks have no common order, naming both; if there is no sample.
 
     Examples
     --------
@@ -87,7 +90,7 @@ def dask_joint(x: Any, y: Any) -> Joint:
     array([[0.5 , 0.25],
            [0.  , 0.25]])
     """
-    return _joint(_tree(_counts_of, _added, _blocks(x, y)))
+    return _joint(_tree(_counts_of, _added, _blocks(x, y, "y")))
 
 
 def torch_statistics(statistics: HScore, group: Any = None) -> HScore:
@@ -172,7 +175,8 @@ def torch_joint(x: Any, y: Any, group: Any = None) -> Joint:
     Raises
     ------
     ValueError
-        If there is no process group; as :meth:`~ufs.joint.Joint.from_samples` does.
+        If there is no process group; as :meth:`~ufs.joint.Joint.from_samples` does, on every rank and naming the one
+        whose samples are at fault; if the symbols of two ranks have no common order.
 
     Examples
     --------
@@ -183,38 +187,84 @@ def torch_joint(x: Any, y: Any, group: Any = None) -> Joint:
            [0.  , 0.25]])
     >>> dist.destroy_process_group()
     """
-    return _joint(_added(_gathered(_process_group(), _counts_of(x, y), group)))
+    dist = _process_group()
+    own: Any
+    try:
+        own = _counts_of(f"rank {dist.get_rank(group)}", x, y)
+    except ValueError as error:  # for every rank to raise: the others would wait for this one
+        own = error
+    parts = _gathered(dist, own, group)
+    for part in parts:
+        if isinstance(part, ValueError):
+            raise part
+    return _joint(_added(parts))
+
+
+@contextmanager
+def _naming(place: str) -> Iterator[None]:
+    """Of bad input, say where it lies."""
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(f"{place}: {error}") from None
 
 
 # ---- parts of a table ------------------------------------------------------------------------------------------------
 
 
-def _counts_of(x: Any, y: Any) -> Any:
-    """The symbols that occur on each side, and the sparse table of their counts; None for an empty block."""
-    if len(x) != len(y):
-        raise ValueError(f"x has {len(x)} samples and y has {len(y)}: they must be pairs")
-    if len(x) == 0:
-        return None
-    (x_symbols, rows), (y_symbols, columns) = _encode(x, "x"), _encode(y, "y")
-    return x_symbols, y_symbols, _table(np.ones(len(rows)), rows, columns, (len(x_symbols), len(y_symbols)))
+class _Part(NamedTuple):
+    """The symbols that occur on each side, and the sparse table of their counts."""
+
+    place: str  # of the first samples
+    alphabets: tuple[Symbols, Symbols]
+    table: Any
 
 
-def _added(parts: Sequence[Any]) -> Any:
+def _counts_of(place: str, x: Any, y: Any) -> _Part | None:
+    """The counts of a block; None if it is empty."""
+    with _naming(place):
+        sides = column(x, "x"), column(y, "y")
+        check.pairs(x, y)
+        if len(sides[0]) == 0:
+            return None
+        (x_symbols, rows), (y_symbols, columns) = alphabet(sides[0], "x"), alphabet(sides[1], "y")
+    table = _table(np.ones(len(rows)), rows, columns, (len(x_symbols), len(y_symbols)))
+    return _Part(place, (x_symbols, y_symbols), table)
+
+
+def _added(parts: Sequence[_Part | None]) -> _Part | None:
     """The sum of tables over the union of their alphabets."""
-    parts = [part for part in parts if part is not None]
-    if not parts:
+    found = [part for part in parts if part is not None]
+    if not found:
         return None
-    (x_symbols, rows), (y_symbols, columns) = (_united(parts, side) for side in (0, 1))
-    counts = np.concatenate([part[2].data for part in parts])
-    return x_symbols, y_symbols, _table(counts, rows, columns, (len(x_symbols), len(y_symbols)))
+    (x_symbols, rows), (y_symbols, columns) = _united(found, 0), _united(found, 1)
+    counts = np.concatenate([part.table.data for part in found])
+    table = _table(counts, rows, columns, (len(x_symbols), len(y_symbols)))
+    return _Part(found[0].place, (x_symbols, y_symbols), table)
 
 
-def _united(parts: Sequence[Any], side: int) -> tuple[Any, Any]:
+def _united(parts: Sequence[_Part], side: int) -> tuple[Any, Any]:
     """All symbols of one side, and for each stored cell the index of its symbol among them."""
-    union, inverse = np.unique(np.concatenate([part[side] for part in parts]), return_inverse=True)
-    places = np.split(inverse, np.cumsum([len(part[side]) for part in parts])[:-1])
-    cells = [place[part[2].coords[side]] for place, part in zip(places, parts, strict=True)]
+    name, alphabets = "xy"[side], [part.alphabets[side] for part in parts]
+    found = [f"{check.shown(symbols[0])} in {part.place}" for symbols, part in zip(alphabets, parts, strict=True)]
+    for symbols, other in zip(alphabets, found, strict=True):
+        if not _of_one_kind(alphabets[0], symbols):
+            raise ValueError(f"{name} holds {found[0]} and {other}: give symbols of one type everywhere")
+    union, inverse = alphabet(joined(alphabets), f"the union of {name}")
+    places = np.split(inverse, np.cumsum([len(symbols) for symbols in alphabets])[:-1])
+    cells = [place[part.table.coords[side]] for place, part in zip(places, parts, strict=True)]
     return union, np.concatenate(cells)
+
+
+def _of_one_kind(one: Symbols, other: Symbols) -> bool:
+    """Whether symbols have an order; that of numpy, for dates of two units or durations among integers, is wrong."""
+    if {one.dtype.kind, other.dtype.kind} & {"m", "M"}:
+        return one.dtype == other.dtype
+    try:
+        sorted([one[0], other[0]])
+    except TypeError:
+        return False
+    return True
 
 
 def _table(counts: Any, rows: Any, columns: Any, shape: tuple[int, int]) -> Any:
@@ -223,12 +273,12 @@ def _table(counts: Any, rows: Any, columns: Any, shape: tuple[int, int]) -> Any:
     return table
 
 
-def _joint(part: Any) -> Joint:
+def _joint(part: _Part | None) -> Joint:
     if part is None:
         raise ValueError("there are no samples: a distribution needs at least one")
-    x_symbols, y_symbols, table = part
+    _, (x_symbols, y_symbols), table = part
     dense = table.shape[0] * table.shape[1] <= max(DENSE_CELLS, 4 * table.sum())
-    labels = {"x_labels": _labels(x_symbols), "y_labels": _labels(y_symbols)}
+    labels = {"x_labels": as_labels(x_symbols), "y_labels": as_labels(y_symbols)}
     return Joint.from_counts(table.toarray() if dense else table, **labels)
 
 
@@ -242,18 +292,20 @@ def _dask(module: str = "dask") -> Any:
         raise ImportError('Dask is not installed: pip install -e ".[distributed]" in the clone of this book') from error
 
 
-def _blocks(one: Any, other: Any) -> list[tuple[Any, Any]]:
+def _blocks(one: Any, other: Any, name: str) -> list[tuple[Any, Any]]:
     """Pairs of delayed blocks of rows."""
     da = _dask("dask.array")
     if not isinstance(one, da.Array):
         if isinstance(other, da.Array) or len(one) != len(other):
             raise ValueError("delayed blocks must come in pairs: give two sequences of the same length")
+        if hasattr(one, "dtype"):
+            raise ValueError(f"a {type(one).__name__} has no blocks: make it a Dask array, dask.array.from_array")
         return list(zip(one, other, strict=True))
     if one.ndim > 1:
         one = one.rechunk(dict.fromkeys(range(1, one.ndim), -1))
     rows = one.chunks[0]
     if not isinstance(other, da.Array):
-        other = da.from_array(np.asarray(other), chunks=-1)
+        other = da.from_array(column(other, name), chunks=-1)
     if np.isnan(rows).any() or np.isnan(other.chunks[0]).any():
         if one.numblocks[0] != other.numblocks[0]:
             raise ValueError(
@@ -270,23 +322,17 @@ def _blocks(one: Any, other: Any) -> list[tuple[Any, Any]]:
 def _tree(part: Any, merged: Any, blocks: list[tuple[Any, Any]]) -> Any:
     """What all blocks give, merged a few at a time."""
     dask = _dask()
-    read = dask.delayed(_named, pure=False)
-    parts = [read(part, number, one, other) for number, (one, other) in enumerate(blocks)]
+    read = dask.delayed(part, pure=False)
+    parts = [read(f"block {number}", one, other) for number, (one, other) in enumerate(blocks)]
     join = dask.delayed(merged, pure=False)
     while len(parts) > 1:
         parts = [join(parts[start : start + FAN_IN]) for start in range(0, len(parts), FAN_IN)]
     return merged(dask.compute(*parts))
 
 
-def _named(part: Any, number: int, one: Any, other: Any) -> Any:
-    try:
-        return part(one, other)
-    except ValueError as error:
-        raise ValueError(f"block {number}: {error}") from None
-
-
-def _statistics_of(features: Any, labels: Any) -> HScore:
-    return HScore().update(features, labels)
+def _statistics_of(place: str, features: Any, labels: Any) -> HScore:
+    with _naming(place):
+        return HScore().update(features, labels)
 
 
 def _merged(parts: Sequence[HScore]) -> HScore:

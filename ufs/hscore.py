@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ufs import _checks as check
-from ufs._backends import Library, Numpy, Torch, is_tensor, library_of
+from ufs._backends import Library, Numpy, library_of
 from ufs._samples import matrix, not_finite, samples
 from ufs.joint import Joint
 
@@ -47,9 +47,10 @@ def h_score(features: Any, labels: Any = None, *, extractor: Callable[[Any], Any
         Without labels, an iterable of batches (features, labels), as a ``torch.utils.data.DataLoader`` is: it is read
         once, and one batch at a time is held in memory.
     labels : sequence or torch.Tensor, shape (n,); or Joint
-        The class of each sample: integers, strings or anything else that is hashable. With a
-        :class:`~ufs.joint.Joint` in their place, features has one row for each symbol of X, shape (\|𝒳\|, k), and
-        the expectations are those of the joint distribution itself (on the host, as the distribution is).
+        The class of each sample: integers, strings or anything else that is hashable. What Python holds equal is one
+        class: 1, 1.0 and True are one, 1 and "1" are two. With a :class:`~ufs.joint.Joint` in their place, features
+        has one row for each symbol of X, shape (\|𝒳\|, k), and the expectations are those of the joint distribution
+        itself (on the host, as the distribution is).
     extractor : callable, optional
         For batches: maps the first member of each batch to its features, as a ``torch.nn.Module`` does. It is called
         without recording gradients.
@@ -64,9 +65,9 @@ def h_score(features: Any, labels: Any = None, *, extractor: Callable[[Any], Any
     ------
     ValueError
         For features that are not numbers in one or two axes; for one that is not finite, naming the first such row and
-        column; for labels that are not hashable, are floats other than integers, mark a missing value (None, NaN), or
-        do not match the features in length; if there are no labels, or no sample; for an extractor in training mode, or
-        without batches.
+        column; for labels that are not hashable, are floats other than integers, mark a missing value (None, NaN, NA,
+        NaT), naming the first, or do not match the features in length; for pandas features and labels whose indices
+        differ; if there are no labels, or no sample; for an extractor in training mode, or without batches.
 
     Notes
     -----
@@ -118,7 +119,7 @@ def h_score_pair(f: Any, g: Any, joint: Joint | None = None) -> float:
     ------
     ValueError
         For features that are not numbers in one or two axes, are not finite, or do not match in shape; if one is an
-        array and the other a tensor; if there is no sample.
+        array and the other a tensor; for pandas samples whose indices differ; if there is no sample.
 
     Examples
     --------
@@ -129,6 +130,8 @@ def h_score_pair(f: Any, g: Any, joint: Joint | None = None) -> float:
     0.32
     """
     F, G = matrix(f, "f"), matrix(g, "g")
+    if joint is None:
+        check.aligned(f, g, "f", "g")
     library = library_of(F)
     if library_of(G) != library:
         raise ValueError("f and g must be arrays both, or tensors on one device both")
@@ -159,7 +162,7 @@ class HScore:
     Attributes
     ----------
     classes : tuple
-        The classes seen so far, in order of appearance.
+        The classes seen so far, those of earlier batches first, as Python values.
 
     Examples
     --------
@@ -401,7 +404,7 @@ class HScore:
         if classes.dtype.kind not in "biuU" or classes.tolist() != list(self.classes):
             raise ValueError(
                 f"classes such as {next(iter(self.classes))!r} cannot be saved without pickle: use labels that are all "
-                "integers or all strings"
+                "strings (that do not end in NUL), or all integers of one type of numpy"
             )
         host = self._library.host
         with open(path, "wb") as file:
@@ -654,8 +657,7 @@ def _of_batches(batches: Any, extractor: Callable[[Any], Any] | None) -> HScore:
 
 
 def _of_table(features: Any, joint: Joint) -> HScore:
-    X = matrix(features, "features")
-    X = check.features(Torch(X).host(X) if is_tensor(X) else X, len(joint.px), "X", "features")
+    X = check.features(matrix(features, "features"), len(joint.px), "X", "features")
     result = HScore()
     result._shift = joint.px @ X
     X = X - result._shift

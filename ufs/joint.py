@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from ufs import _checks as check
+from ufs._symbols import alphabet, as_labels
 from ufs.local import kl_divergence
 
 __all__ = ["Joint"]
@@ -28,10 +29,12 @@ class Joint:
 
     Parameters
     ----------
-    P : array_like, pandas.DataFrame or scipy.sparse array, shape (\|𝒳\|, \|𝒴\|)
-        Probabilities, rows indexed by x and columns by y. Sparse input stays sparse (CSR).
+    P : array_like, torch.Tensor, data frame or scipy.sparse array, shape (\|𝒳\|, \|𝒴\|)
+        Probabilities, rows indexed by x and columns by y. Sparse input stays sparse (CSR). A data frame may be of
+        pandas, polars or pyarrow.
     x_labels, y_labels : sequences of length \|𝒳\| and \|𝒴\|, optional
-        The symbols' names, for messages and plots. By default a data frame's index and columns, else 0, 1, ….
+        The symbols' names, for messages and plots. By default a data frame's index (where it has one) and columns,
+        else 0, 1, ….
     x_name, y_name : str, optional
         The variables' names. By default the names of a data frame's axes, else "X" and "Y".
 
@@ -91,7 +94,7 @@ class Joint:
 
         Parameters
         ----------
-        table : array_like, pandas.DataFrame or scipy.sparse array, shape (\|𝒳\|, \|𝒴\|)
+        table : array_like, torch.Tensor, data frame or scipy.sparse array, shape (\|𝒳\|, \|𝒴\|)
             Counts or other non-negative weights, rows indexed by x and columns by y.
         **names
             ``x_labels``, ``y_labels``, ``x_name``, ``y_name`` as for :class:`Joint`.
@@ -119,14 +122,15 @@ class Joint:
         return cls(counts / total, **names)
 
     @classmethod
-    def from_samples(cls, x: ArrayLike, y: ArrayLike, **names: Any) -> Joint:
+    def from_samples(cls, x: Any, y: Any, **names: Any) -> Joint:
         r"""The empirical joint distribution of paired samples.
 
         Parameters
         ----------
-        x, y : array_like, shape (n,)
-            Symbols of any type that numpy can sort: integers, strings, booleans. The alphabets are the symbols that
-            occur, in sorted order, and become the labels.
+        x, y : sequence, array, tensor or series, shape (n,)
+            Hashable symbols that Python can sort: integers, strings, booleans, dates, tuples. What Python holds equal
+            is one symbol: 1, 1.0 and True are one, 1 and "1" are two. The alphabets are the symbols that occur, in
+            sorted order, and become the labels. Samples are paired by position.
         **names
             ``x_name``, ``y_name`` as for :class:`Joint`.
 
@@ -134,8 +138,9 @@ class Joint:
         ------
         ValueError
             For samples that are not one-dimensional, of different lengths or empty; for non-integer floats, as a
-            continuous variable has no alphabet until it is binned; for missing ones (masked, None, NaN, NaT, NA), and
-            for a mixture of types that has no common order.
+            continuous variable has no alphabet until it is binned; for missing ones (masked, None, NaN, NaT, NA, null),
+            naming the first; for a mixture of types that has no common order; for two pandas series whose indices
+            differ, as position and index then pair them differently.
 
         Examples
         --------
@@ -146,16 +151,16 @@ class Joint:
         array([[0.5 , 0.25],
                [0.  , 0.25]])
         """
-        x_symbols, x_codes = _encode(x, "x")
-        y_symbols, y_codes = _encode(y, "y")
-        check.pairs(x_codes, y_codes)
+        x_symbols, x_codes = alphabet(x, "x")
+        y_symbols, y_codes = alphabet(y, "y")
+        check.pairs(x, y)
         shape = (len(x_symbols), len(y_symbols))
         cells = shape[0] * shape[1]
         if cells <= max(DENSE_CELLS, 4 * len(x_codes)):
             table = np.bincount(x_codes * shape[1] + y_codes, minlength=cells).reshape(shape)
         else:
             table = sp.csr_array((np.ones(len(x_codes)), (x_codes, y_codes)), shape=shape)
-        return cls.from_counts(table, x_labels=_labels(x_symbols), y_labels=_labels(y_symbols), **names)
+        return cls.from_counts(table, x_labels=as_labels(x_symbols), y_labels=as_labels(y_symbols), **names)
 
     def mutual_information(self) -> float:
         r"""Mutual information :math:`I(X;Y) = D(P_{XY} \Vert P_X P_Y)`, in nats.
@@ -233,7 +238,7 @@ def _float_table(table: Any, name: str) -> Any:
 
 def _names(table: Any, shape: tuple[int, int], given: Mapping[str, Any]) -> dict[str, Any]:
     """Labels and names of both axes: the given ones, else those of a data frame, else 0, 1, … and X and Y."""
-    axes = (table.index, table.columns) if hasattr(table, "columns") else (None, None)
+    axes = _axes(table)
     names: dict[str, Any] = {}
     for side, axis, size in zip("xy", axes, shape, strict=True):
         labels = given.get(f"{side}_labels")
@@ -245,6 +250,12 @@ def _names(table: Any, shape: tuple[int, int], given: Mapping[str, Any]) -> dict
         found = (given.get(f"{side}_name"), getattr(axis, "name", None), side.upper())
         names |= {f"{side}_labels": labels, f"{side}_name": str(next(name for name in found if name is not None))}
     return names
+
+
+def _axes(table: Any) -> tuple[Any, Any]:
+    """The symbols of a data frame: of polars and of pyarrow it has columns and no index."""
+    columns = getattr(table, "column_names", getattr(table, "columns", None))
+    return None if columns is None else getattr(table, "index", None), columns
 
 
 def _check_entries(table: Any, name: str, names: Mapping[str, Any]) -> None:
@@ -260,7 +271,7 @@ def _check_entries(table: Any, name: str, names: Mapping[str, Any]) -> None:
         row, column = (int(index) for index in np.argwhere(bad)[0])
     raise ValueError(
         f"{name} has the entry {table[row, column]} at row {row}, column {column} ({names['x_labels'][row]!r}, "
-        f"{names['y_labels'][column]!r}): every entry must be finite and at least 0"
+        f"{names['y_labels'][column]!r}): every entry must be finite and at least 0, and 0 where nothing was counted"
     )
 
 
@@ -272,52 +283,3 @@ def _check_marginal(marginal: NDArray[np.float64], name: str, labels: Sequence[A
             f"{kind} {empty[0]} ({name} = {labels[empty[0]]!r}) has no mass: drop every empty "
             f"{kind} ({empty.size} in all), for no conditional distribution given such a symbol exists"
         )
-
-
-def _symbols(samples: ArrayLike, name: str) -> NDArray[Any]:
-    """Samples as an array in which what was different still is, unlike 1 and "1" in numpy.asarray([1, "1"])."""
-    check.unmasked(samples, name)
-    values = np.asarray(samples)
-    if values.dtype.kind in "US" and isinstance(samples, list | tuple):
-        kind = str if values.dtype.kind == "U" else bytes
-        for i, sample in enumerate(samples):
-            if not isinstance(sample, kind | list | tuple):
-                raise ValueError(f"{name}[{i}] = {sample!r} is no {kind.__name__}: give symbols of one type")
-    return values
-
-
-def _encode(samples: ArrayLike, name: str) -> tuple[NDArray[Any], NDArray[np.intp]]:
-    """The symbols that occur, sorted, and for each sample the index of its symbol."""
-    values = _symbols(samples, name)
-    check.axes(values, 1, name, "one symbol per sample")
-    if values.size == 0:
-        raise ValueError(f"{name} is empty: a distribution needs at least one sample")
-    if values.dtype.kind == "f":
-        whole = np.isfinite(values) & (values == np.floor(values))
-        fault = "is not an integer: bin a continuous variable first (numpy.digitize), or pass codes or strings"
-        check.entries(whole, values, name, fault)
-        values = values.astype(np.int64) if np.abs(values).max() < 2**63 else values
-    if values.dtype.kind in "iu":
-        low = values.min()
-        if int(values.max()) - int(low) <= 4 * values.size:  # counting beats sorting
-            offsets = np.subtract(values, low, dtype=np.intp)  # the type of the values may be too narrow for it
-            present = np.bincount(offsets) > 0
-            return np.flatnonzero(present).astype(values.dtype) + low, (np.cumsum(present) - 1)[offsets]
-    try:
-        symbols, codes = np.unique(values, return_inverse=True)
-    except TypeError as error:
-        _refuse_missing(values, name)
-        raise ValueError(f"{name} cannot be sorted ({error}): give symbols of one type, strings for example") from error
-    if values.dtype.kind in "OMm" and any(map(check.missing, symbols)):
-        _refuse_missing(values, name)
-    return symbols, codes
-
-
-def _labels(symbols: NDArray[Any]) -> tuple[Any, ...]:
-    """The symbols as Python values; dates as numpy's own, since Python has none as fine as some of them."""
-    return tuple(symbols if symbols.dtype.kind in "mM" else symbols.tolist())
-
-
-def _refuse_missing(values: NDArray[Any], name: str) -> None:
-    present = ~np.array([check.missing(value) for value in values])
-    check.entries(present, values, name, "is missing: leave out the samples that have no symbol")
