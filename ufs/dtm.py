@@ -171,15 +171,22 @@ def maximal_correlation(joint: Joint) -> float:
     return float(modes(joint, 1).sigma[0]) if min(required(joint).P.shape) > 1 else 0.0
 
 
-def _mode_count(k: int, shape: tuple[int, int]) -> int:
+def _mode_count(k: int, shape: tuple[int, int], name: str = "k", of: str = "a table") -> int:
     most = min(shape) - 1
     try:
         count = operator.index(k)
     except TypeError:
-        raise ValueError(f"k = {k!r} is not an integer: it is how many modes to compute") from None
+        raise ValueError(f"{name} = {k!r} is not an integer: it is how many modes to compute") from None
     if not 1 <= count <= most:
-        raise ValueError(f"k = {k}: a table of shape {shape} has {most} modes, so k must be in 1..{most}")
+        rule = f"so {name} must be in 1..{most}" if most else "as a variable with one symbol has no feature that varies"
+        raise ValueError(f"{name} = {k}: {of} of shape {shape} has {most} modes, {rule}")
     return count
+
+
+def _unit_roots(joint: Joint) -> tuple[Array, Array]:
+    """Square roots of the marginals, of length 1 to rounding: the mass of a Joint may differ from 1 by 1e-9."""
+    root_x, root_y = np.sqrt(joint.px), np.sqrt(joint.py)
+    return root_x / np.linalg.norm(root_x), root_y / np.linalg.norm(root_y)
 
 
 def _triples(joint: Joint, k: int) -> Triples:
