@@ -26,6 +26,30 @@ def krylov_only(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(full, "_full_is_best", lambda joint, k: False)
 
 
+def direct_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Send tables of every size, and every k, to the decomposition of the Gram matrix."""
+    krylov_only(monkeypatch)
+    monkeypatch.setattr(full, "_steps_of_direct", lambda joint, k: 0)
+
+
+@pytest.fixture
+def work(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
+    """What is done from here on: products of a Gram matrix with a vector, and decompositions of Gram matrices."""
+    done = {"products": 0, "decompositions": 0}
+
+    def counted(name, function, amount):
+        def call(*given):
+            done[name] += amount(*given)
+            return function(*given)
+
+        return call
+
+    for operator in (krylov.DenseOperator, krylov.SparseOperator):
+        monkeypatch.setattr(operator, "gram", counted("products", operator.gram, lambda B, V: V.shape[1]))
+    monkeypatch.setattr(krylov, "_strongest", counted("decompositions", krylov._strongest, lambda *given: 1))
+    return done
+
+
 def assert_modes(joint: Joint, m: Modes, sigma=None, tolerance=1e-10) -> None:
     """Everything that D7 says of modes, and that they are the given ones."""
     k, eye = len(m.sigma), np.eye(len(m.sigma))
@@ -110,7 +134,7 @@ CLOSED_FORMS = {
 }
 
 
-@pytest.mark.parametrize("path", ["full", "krylov", "sparse", "sparse krylov", "transposed krylov"])
+@pytest.mark.parametrize("path", ["full", "krylov", "sparse", "sparse krylov", "transposed krylov", "direct"])
 @pytest.mark.parametrize("name", CLOSED_FORMS)
 def test_closed_form(name, path, monkeypatch):
     joint, sigma = CLOSED_FORMS[name]
@@ -120,6 +144,8 @@ def test_closed_form(name, path, monkeypatch):
         joint = as_sparse(joint)
     if "krylov" in path:
         krylov_only(monkeypatch)
+    if path == "direct":
+        direct_only(monkeypatch)
     assert_modes(joint, modes(joint), sigma)
     if len(sigma) > 2:
         assert_modes(joint, modes(joint, 2), sigma[:2])
@@ -167,14 +193,16 @@ LARGE = {
 }
 
 
-@pytest.mark.parametrize("kind", ["dense", "sparse"])
+@pytest.mark.parametrize("kind", ["dense", "sparse", "direct"])
 @pytest.mark.parametrize("shape", [(460, 380), (380, 460)])
 @pytest.mark.parametrize("name", LARGE)
-def test_spectrum(name, shape, kind):
+def test_spectrum(name, shape, kind, monkeypatch):
     """Large enough for the Krylov method by its own choice; with null modes wanted where the rank is below k."""
     sigma = LARGE[name]
     joint = with_spectrum(sigma, *shape)
     joint = as_sparse(joint) if kind == "sparse" else joint
+    if kind == "direct":
+        direct_only(monkeypatch)
     for k in (1, 4, 10, 24):
         expected = np.r_[sigma, np.zeros(k)][:k]
         m = modes(joint, k)
@@ -248,6 +276,22 @@ def test_k_not_an_integer(k):
         modes(Joint.from_counts(HAIR_EYE), k)
 
 
+@pytest.mark.parametrize("excess", [9e-10, -9e-10])
+@pytest.mark.parametrize("path", ["full", "krylov", "sparse krylov", "direct"])
+def test_mass_that_is_one_up_to_the_tolerance_of_tables_leaves_features_centred(path, excess, monkeypatch):
+    P = np.random.default_rng(3).dirichlet(np.ones(90)).reshape(10, 9) * (1 + excess)
+    joint = Joint(sp.csr_array(P) if "sparse" in path else P)
+    if "krylov" in path:
+        krylov_only(monkeypatch)
+    if path == "direct":
+        direct_only(monkeypatch)
+    m = modes(joint, 3)
+    for p, features in ((joint.px, m.f), (joint.py, m.g)):
+        p = p / p.sum()
+        np.testing.assert_allclose(p @ features, 0, atol=1e-14)
+        np.testing.assert_allclose((p[:, None] * features).T @ features, np.eye(3), atol=1e-13, rtol=0)
+
+
 def test_numpy_integer_k():
     assert len(modes(Joint.from_counts(HAIR_EYE), np.int32(2)).sigma) == 2
 
@@ -255,7 +299,7 @@ def test_numpy_integer_k():
 @pytest.mark.parametrize("shape", [(900, 500), (500, 900), (100_000, 3), (3, 100_000)])
 def test_sparse_equals_dense(shape):
     rng = np.random.default_rng(8)
-    counts = sp.random_array(shape, density=min(1.0, 12 / min(shape)), rng=rng, format="coo")
+    counts = sp.coo_array(rng.random(shape) * (rng.random(shape) < 12 / min(shape)))
     counts = sp.csr_array(counts + sp.coo_array((np.ones(max(shape)), [np.arange(max(shape)) % n for n in shape])))
     joint = Joint.from_counts(counts)
     k = min(12, min(shape) - 1)
@@ -293,17 +337,27 @@ def test_sparse_is_never_made_dense(shape):
 
 
 def test_answer_as_large_as_the_table_is_made_dense(monkeypatch):
-    """The one exception: 400 modes of 420 are a dense answer, and a full decomposition is exact for all of them."""
+    """400 modes of 420 are a dense answer, and a full decomposition is exact for all of them."""
     joint = clusters((2000, 420), 5, 30_000)
-    monkeypatch.setattr(full, "_top_modes", None)
+    monkeypatch.setattr(full, "_krylov_modes", None)
+    monkeypatch.setattr(full, "AFFORDABLE", 0)
     m = modes(joint, 419)
     assert_modes(joint, m, np.linalg.svd(dtm(Joint(joint.P.toarray())), compute_uv=False)[:419])
 
 
 def test_many_modes_of_a_sparse_table_leave_it_sparse(monkeypatch):
     monkeypatch.setattr(full, "_all_modes", None)
+    monkeypatch.setattr(full, "AFFORDABLE", 0)
     joint = clusters((2000, 300), 5, 30_000)
     assert_modes(joint, modes(joint, 60))
+
+
+def test_most_modes_of_an_affordable_sparse_table_are_no_work_for_a_krylov_method(work):
+    joint = clusters((800, 700), 5, 20_000)
+    for k, decompositions in ((200, 1), (349, 1), (351, 0)):
+        work["decompositions"] = 0
+        assert_modes(joint, modes(joint, k))
+        assert work == {"products": 0, "decompositions": decompositions}
 
 
 @pytest.mark.parametrize("shape", [(900, 500), (500, 900)])
@@ -364,30 +418,60 @@ def test_dtm_sparse():
     np.testing.assert_allclose(operator.T @ np.eye(4), dtm(joint).T, atol=1e-15)
 
 
-def test_no_convergence_is_an_error(monkeypatch):
-    monkeypatch.setattr(full, "SPARSE_LIMIT", 15)
-    with pytest.raises(np.linalg.LinAlgError, match="did not converge in 15 steps"):
-        modes(as_sparse(with_spectrum(LARGE["flat"], 460, 380)), 5)
+def walk(n: int) -> Joint:
+    """Two neighbours in time of a lazy walk on a path, whose first σ's are a hair's breadth apart."""
+    P = 0.25 * (np.eye(n, k=1) + np.eye(n, k=-1)) + 0.5 * np.eye(n)
+    P[0, 0] = P[-1, -1] = 0.75
+    return Joint(P / n)
 
 
-def test_a_dense_table_without_gaps_is_decomposed_in_full(monkeypatch):
+def walk_sigma(n: int, k: int) -> np.ndarray:
+    return np.cos(np.arange(1, k + 1) * np.pi / (2 * n)) ** 2
+
+
+def lag_table(n: int, rho: float) -> Joint:
+    """Two neighbours in time of an autoregression, on a grid."""
+    grid = np.linspace(-3, 3, n)
+    return Joint.from_counts(np.exp(-(grid**2) / 2 - (grid - rho * grid[:, None]) ** 2 / (2 * (1 - rho**2))))
+
+
+def softmax(n: int, scale: float) -> Joint:
     """A confident softmax: its σ's crowd below 1, closer to each other than any Krylov method can tell apart."""
-    joint = Joint.from_counts(np.exp(15 * np.random.default_rng(1).standard_normal((450, 400))))
-    calls = []
-    all_modes = full._all_modes
-    monkeypatch.setattr(full, "_all_modes", lambda *given: calls.append(given) or all_modes(*given))
-    assert_modes(joint, modes(joint, 1), np.linalg.svd(dtm(joint), compute_uv=False)[:1])
-    assert len(calls) == 1, "the Krylov method has found it: the test no longer tests the full decomposition"
+    return Joint.from_counts(np.exp(scale * np.random.default_rng(1).standard_normal((n, n))))
 
 
-def test_the_krylov_method_is_no_detour(monkeypatch):
-    """On a flat spectrum it does not stop early for a full decomposition, and the check is a fraction of its work."""
-    steps = []
-    gram = krylov.DenseOperator.gram
-    monkeypatch.setattr(krylov.DenseOperator, "gram", lambda B, V: steps.append(V.shape[1]) or gram(B, V))
+WITHOUT_GAPS = {"walk": walk(600), "lags": lag_table(600, 0.99999), "softmax": softmax(450, 15)}
+WITH_GAPS = {
+    "flat": Joint.from_counts(np.random.default_rng(0).poisson(5, (600, 600))),
+    "lags": lag_table(600, 0.99),
+    "long": Joint.from_counts(np.random.default_rng(0).poisson(5, (1600, 380))),
+}
+
+
+@pytest.mark.parametrize("k", [1, 10])
+@pytest.mark.parametrize("name", WITHOUT_GAPS)
+def test_a_dense_table_without_gaps_is_decomposed_directly_and_soon(name, k, work, monkeypatch):
+    """The detour costs little more than the decomposition itself, which costs a fraction of the full one."""
     monkeypatch.setattr(full, "_all_modes", None)
-    modes(Joint.from_counts(np.random.default_rng(0).poisson(5, (600, 600))), 10)
-    assert sum(steps) < 165
+    joint = WITHOUT_GAPS[name]
+    assert_modes(joint, modes(joint, k), np.linalg.svd(dtm(joint), compute_uv=False)[:k], tolerance=1e-11)
+    assert work["products"] <= 1.3 * full._steps_of_direct(joint, k)
+    assert work["decompositions"] == 1
+
+
+@pytest.mark.parametrize("name", WITH_GAPS)
+def test_the_krylov_method_is_no_detour(name, work, monkeypatch):
+    """Even on a flat spectrum it does not stop early, and the check is a fraction of its work."""
+    monkeypatch.setattr(full, "_all_modes", None)
+    monkeypatch.setattr(full, "_direct_modes", None)
+    modes(WITH_GAPS[name], 10)
+    assert work["products"] < 165
+
+
+def test_a_sparse_walk_is_decomposed_directly_where_that_is_affordable(work):
+    joint = as_sparse(walk(450))
+    assert_modes(joint, modes(joint, 40), walk_sigma(450, 40))
+    assert work["decompositions"] == 1
 
 
 def test_what_is_no_joint_is_refused():

@@ -1,4 +1,7 @@
-"""The strongest singular triples of a matrix whose first, trivial one is known: thick-restart block Lanczos."""
+"""The strongest singular triples of a matrix whose first, trivial one is known: thick-restart block Lanczos.
+
+Where that does not pay, the same triples from a direct decomposition of the Gram matrix.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
+from scipy.linalg import eigh
 
 Array: TypeAlias = NDArray[np.float64]
 Triples: TypeAlias = tuple[Array, Array, Array]  # left vectors, singular values, right vectors; vectors in columns
@@ -24,7 +28,9 @@ WIDEST = 16  # vectors from which a run starts
 SPARSE_BLOCK = 2**18  # non-zeros for which a thread is worth its while
 
 
-def top_triples(B: DenseOperator | SparseOperator, root_long: Array, root_short: Array, k: int, limit: int) -> Triples:
+def top_triples(
+    B: DenseOperator | SparseOperator, root_long: Array, root_short: Array, k: int, budget: tuple[int, int]
+) -> Triples:
     """Krylov runs until k modes are found and the last run, a check, found nothing stronger than the k-th of them.
 
     The trivial mode of the roots counts as found beforehand. A run from a single vector may see only one copy of a
@@ -36,7 +42,7 @@ def top_triples(B: DenseOperator | SparseOperator, root_long: Array, root_short:
     while len(s) < len(V):
         complete = len(s) > k
         wanted = width if complete else k - (len(s) - 1)
-        basis = eigenvectors(B.gram, V, wanted, width, floor, limit, rng)
+        basis = eigenvectors(B.gram, V, wanted, width, floor, budget, rng)
         new_U, new_s, new_V = _triples(B.forward(basis), basis, U)
         if complete and new_s[0] <= floor * (1 + RESIDUAL) + ROUNDING:
             break
@@ -49,6 +55,28 @@ def top_triples(B: DenseOperator | SparseOperator, root_long: Array, root_short:
         floor = np.sort(s[1:])[-k] if len(s) > k else 0.0
     order = 1 + np.argsort(-s[1:], kind="stable")[:k]
     return U[:, order], s[order], V[:, order]
+
+
+def direct_triples(B: DenseOperator, root_long: Array, root_short: Array, k: int) -> Triples:
+    """The same from eigenvectors of the whole Gram matrix, which sees every copy and needs no gap, and so no check."""
+    U, s, V = root_long[:, None], np.ones(1), root_short[:, None]
+    while len(s) <= k:
+        basis = _strongest(B.B.T @ B.B if B.G is None else B.G, V, k + 1 - len(s))
+        new_U, new_s, new_V = _triples(B.forward(basis), basis, U)
+        keep = new_s >= GRAM_RANGE * new_s[0]
+        U, s, V = np.hstack([U, new_U[:, keep]]), np.append(s, new_s[keep]), np.hstack([V, new_V[:, keep]])
+        if not keep.all():
+            B.subtract(new_U[:, keep], new_s[keep], new_V[:, keep])
+    return U[:, 1:], s[1:], V[:, 1:]
+
+
+def _strongest(G: Array, found: Array, wanted: int) -> Array:
+    """Top eigenvectors of a Gram matrix orthogonal to those found, which are moved to its lower end."""
+    image, lowest = G @ found, -(_norm(G) or 1.0)
+    half = (image - found @ (found.T @ image + lowest * np.eye(found.shape[1])) / 2) @ found.T
+    top = [len(G) - wanted, len(G) - 1]
+    vectors: Array = eigh(G - half - half.T, subset_by_index=top, overwrite_a=True, check_finite=False)[1]
+    return vectors[:, ::-1]
 
 
 class DenseOperator:
@@ -116,7 +144,7 @@ def eigenvectors(
     wanted: int,
     width: int,
     floor: float,
-    limit: int,
+    budget: tuple[int, int],
     rng: np.random.Generator,
 ) -> Array:
     """Top eigenvectors of a Gram matrix orthogonal to those found: block Lanczos with thick restarts.
@@ -124,6 +152,9 @@ def eigenvectors(
     K. Wu, H. Simon, SIAM J. Matrix Anal. Appl. 22 (2000) 602-616. Each new block is made orthogonal to the whole
     basis. Its products with it fill the projected matrix T. With ``gram @ basis = basis @ T + Q @ R @ (last
     rows)`` the residual of a Ritz vector is the norm of R times the last entries of its coefficients.
+
+    The budget is the steps that are made before their number is judged, for residuals fall late, but then fast; and
+    the steps that are too many: it gives up as soon as it foresees them.
     """
     free = found.shape[0] - found.shape[1]
     room = min(2 * max(wanted, LOOK) + ROOM, free)
@@ -133,9 +164,16 @@ def eigenvectors(
     basis[:, :old] = found
     T = np.zeros((room, room))
     Q, R = _orthonormal(rng.standard_normal((len(found), width)), found, 0.0, rng)
-    size, near = 0, 0  # the Gram matrix couples a new block with the basis vectors from `near` on, and no others
-    look, last, before = max(wanted, 2 * LOOK), 0, math.inf
-    for step in range(width, (limit + 1) * width, width):  # counted in vectors
+    step, size, near = (
+        0,
+        0,
+        0,
+    )  # the Gram matrix couples a new block with the basis vectors from `near` on, and no others
+    patience, limit = budget
+    look = max(wanted, 2 * LOOK)
+    looks: list[tuple[int, float]] = []  # steps, and error over allowed error
+    while True:
+        step += width  # counted in vectors
         new, size = slice(size, size + width), size + width
         known = basis[:, : old + size]
         known[:, -width:] = Q
@@ -154,15 +192,27 @@ def eigenvectors(
             if size == free or excess <= 1:
                 vectors: Array = known[:, old:] @ Y[:, :wanted]
                 return vectors
-            pace = math.log(before / excess) / (step - last) if before < math.inf else 0
-            look = step + (math.ceil(math.log(excess) / pace) if pace > 0 else LOOK)
-            last, before = step, excess
+            looks.append((step, excess))
+            left = _steps_left(looks[-2:])
+            foreseen = step + min(left, _steps_left(looks[len(looks) // 2 :]))
+            if step >= patience * width and foreseen > limit * width:
+                raise np.linalg.LinAlgError(
+                    f"after {step} steps residuals are {excess:.0e} times as large as allowed, and they fall too slowly "
+                    f"for {limit} steps: σ's are hardly apart. Ask for another k, with a gap behind σ_k, or give a "
+                    "dense table, Joint(joint.P.toarray()), if there is memory for four of it"
+                )
+            look = step + int(left if left < math.inf else LOOK)
         if full:
             kept = wanted + (room - wanted) // 3
             basis[:, old : old + kept] = known[:, old:] @ Y[:, :kept]
             T[:] = np.diag(np.append(values[:kept], np.zeros(room - kept)))
             size, near = kept, 0
-    raise np.linalg.LinAlgError(f"the modes did not converge in {limit} steps: their σ's are too close together")
+
+
+def _steps_left(looks: list[tuple[int, float]]) -> float:
+    """How many steps it takes from the last look at the pace since the first."""
+    (first, before), (last, now) = looks[0], looks[-1]
+    return math.ceil(math.log(now) * (last - first) / math.log(before / now)) if now < before else math.inf
 
 
 def _orthonormal(W: Array, known: Array, noise: float, rng: np.random.Generator) -> tuple[Array, Array]:
