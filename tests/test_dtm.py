@@ -44,7 +44,7 @@ def work(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
 
         return call
 
-    for operator in (krylov.DenseOperator, krylov.SparseOperator):
+    for operator in (krylov.DenseOperator, krylov.SparseOperator, krylov.BandedOperator):
         monkeypatch.setattr(operator, "gram", counted("products", operator.gram, lambda B, V: V.shape[1]))
     monkeypatch.setattr(krylov, "_strongest", counted("decompositions", krylov._strongest, lambda *given: 1))
     return done
@@ -472,6 +472,51 @@ def test_a_sparse_walk_is_decomposed_directly_where_that_is_affordable(work):
     joint = as_sparse(walk(450))
     assert_modes(joint, modes(joint, 40), walk_sigma(450, 40))
     assert work["decompositions"] == 1
+
+
+def band(shape: tuple[int, int], seed: int = 0) -> sp.csr_array:
+    """Weights near the diagonal, with rows and columns in no order."""
+    rng = np.random.default_rng(seed)
+    x, y = np.arange(shape[0])[:, None] / shape[0], np.arange(shape[1]) / shape[1]
+    table = rng.uniform(0.5, 1.5, shape) * (np.abs(x - y) < 4 / min(shape))
+    return sp.csr_array(table[rng.permutation(shape[0])][:, rng.permutation(shape[1])])
+
+
+BANDED = {
+    "walk": as_sparse(walk(450)),
+    "three walks": Joint.from_counts(sp.csr_array(sp.block_diag([walk(150).P, walk(150).P, walk(160).P]))),
+    "long": Joint.from_counts(band((900, 400))),
+    "broad": Joint.from_counts(band((400, 500))),
+}
+
+
+@pytest.mark.parametrize("k", [1, 12])
+@pytest.mark.parametrize("name", BANDED)
+def test_a_banded_table_too_large_to_be_dense_is_inverted(name, k, work, monkeypatch):
+    monkeypatch.setattr(full, "_may_be_dense", lambda joint: False)
+    monkeypatch.setattr(full, "SPARSE_BUDGET", (100, 120))
+    joint = BANDED[name]
+    m = modes(joint, k)
+    assert_modes(joint, m, full._all_modes(joint, k)[1], tolerance=1e-10)
+    np.testing.assert_allclose(m.sigma, full._all_modes(joint, k)[1], atol=1e-14)
+    assert 100 < work["products"] < 400
+    assert work["decompositions"] == 0
+
+
+def test_a_long_sparse_walk_has_modes(work):
+    n, stay = 5000, np.r_[0.75, np.full(4998, 0.5), 0.75]
+    joint = Joint(sp.csr_array(sp.diags([np.full(n - 1, 0.25), stay, np.full(n - 1, 0.25)], [-1, 0, 1]) / n))
+    np.testing.assert_allclose(modes(joint, 10).sigma, walk_sigma(n, 10), rtol=1e-14)
+    assert work["products"] < 2300
+
+
+def test_what_takes_too_many_steps_is_refused_soon(work, monkeypatch):
+    monkeypatch.setattr(full, "_may_be_dense", lambda joint: False)
+    monkeypatch.setattr(full, "SPARSE_BUDGET", (30, 40))
+    monkeypatch.setattr(full, "AFFORDABLE", 10**5)
+    with pytest.raises(np.linalg.LinAlgError, match=r"after 30 steps .* fall too slowly for 40 steps: .* with a gap"):
+        modes(as_sparse(with_spectrum(LARGE["flat"], 460, 380)), 5)
+    assert work["products"] == 30
 
 
 def test_what_is_no_joint_is_refused():

@@ -13,7 +13,8 @@ from typing import Any, TypeAlias
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
-from scipy.linalg import eigh
+from scipy.linalg import cho_solve_banded, cholesky_banded, eigh
+from scipy.sparse.csgraph import reverse_cuthill_mckee
 
 Array: TypeAlias = NDArray[np.float64]
 Triples: TypeAlias = tuple[Array, Array, Array]  # left vectors, singular values, right vectors; vectors in columns
@@ -22,6 +23,7 @@ RESIDUAL = 1e-10  # of a mode, in units of the largest singular value sought, wh
 GRAM_RANGE = 1e-4  # the squares of singular values below this share of the largest have lost too many digits
 ROUNDING = 1e-14  # B has norm 1: singular values below this are its rounding errors
 GRAM_ASPECT = 4  # length over breadth of a table from which its Gram matrix is formed
+SHIFT = 1e-5  # above 1, around which a banded table is inverted: closer, and rounding would show in the residuals
 ROOM = 20  # basis vectors beyond twice the modes wanted
 LOOK = 10  # basis vectors between the first two looks at the residuals; the next come when these predict their end
 WIDEST = 16  # vectors from which a run starts
@@ -42,7 +44,7 @@ def top_triples(
     while len(s) < len(V):
         complete = len(s) > k
         wanted = width if complete else k - (len(s) - 1)
-        basis = eigenvectors(B.gram, V, wanted, width, floor, budget, rng)
+        basis = eigenvectors(B, V, wanted, width, floor, budget, rng)
         new_U, new_s, new_V = _triples(B.forward(basis), basis, U)
         if complete and new_s[0] <= floor * (1 + RESIDUAL) + ROUNDING:
             break
@@ -82,6 +84,8 @@ def _strongest(G: Array, found: Array, wanted: int) -> Array:
 class DenseOperator:
     """The centred DTM, long side first; where that is much longer, its Gram matrix pays for itself."""
 
+    inverse = False
+
     def __init__(self, B: Array) -> None:
         self.B, self.G = B, _gram_matrix(B)
 
@@ -108,6 +112,8 @@ class SparseOperator:
     the table alone, so that the order of summation, and with it the result, is the same on every machine.
     """
 
+    inverse = False  # whether ``gram`` is a function of the Gram matrix that spreads out its values below 1
+
     def __init__(self, P: Any, p_long: Array, p_short: Array, in_threads: Callable[..., Any]) -> None:
         count = max(1, min(16, P.nnz // SPARSE_BLOCK))
         cuts = np.searchsorted(P.indptr, np.linspace(0, P.nnz, count + 1)[1:-1])
@@ -130,6 +136,37 @@ class SparseOperator:
         """Nothing to do: no product of B with itself is stored, and the vectors to come are orthogonal to V."""
 
 
+class BandedOperator(SparseOperator):
+    """The DTM of a sparse table whose symbols have an order that puts its entries near the diagonal.
+
+    It has the inverse of s² - BᵀB, with s above 1, in place of the Gram matrix: the same eigenvectors, and values far
+    apart for σ's next to 1. This is a block of the inverse of [[s, -B], [-Bᵀ, s]] / s, which is banded as well.
+    """
+
+    inverse = True
+
+    def __init__(self, P: Any, p_long: Array, p_short: Array, in_threads: Callable[..., Any], most: int) -> None:
+        super().__init__(P, p_long, p_short, in_threads)
+        B = P.multiply(1 / self.root_long).multiply(1 / self.root_short.T)
+        both = sp.csr_array(sp.bmat([[None, B], [B.T, None]]))
+        self.order = reverse_cuthill_mckee(both, symmetric_mode=True)
+        entries = both[self.order][:, self.order].tocoo()
+        below = entries.row - entries.col
+        if (below.max() + 1) * len(self.order) > most:
+            raise np.linalg.LinAlgError("the table is not banded")
+        bands = np.zeros((below.max() + 1, len(self.order)))
+        bands[0] = 1 + SHIFT
+        lower = below > 0
+        bands[below[lower], entries.col[lower]] = -entries.data[lower]
+        self.factor = cholesky_banded(bands, overwrite_ab=True, lower=True, check_finite=False)
+
+    def gram(self, V: Array) -> Array:
+        right = np.concatenate([np.zeros((len(self.order) - len(V), V.shape[1])), V])[self.order]
+        result: Array = np.empty_like(right)
+        result[self.order] = cho_solve_banded((self.factor, True), right, check_finite=False)
+        return result[-len(V) :]
+
+
 def _rows(P: Any, start: int, stop: int) -> Any:
     """Rows of a CSR array: views of it, but for narrower indices."""
     low, high = P.indptr[start], P.indptr[stop]
@@ -139,7 +176,7 @@ def _rows(P: Any, start: int, stop: int) -> Any:
 
 
 def eigenvectors(
-    gram: Callable[[Array], Array],
+    B: DenseOperator | SparseOperator,
     found: Array,
     wanted: int,
     width: int,
@@ -147,7 +184,7 @@ def eigenvectors(
     budget: tuple[int, int],
     rng: np.random.Generator,
 ) -> Array:
-    """Top eigenvectors of a Gram matrix orthogonal to those found: block Lanczos with thick restarts.
+    """Top eigenvectors of the Gram matrix of B orthogonal to those found: block Lanczos with thick restarts.
 
     K. Wu, H. Simon, SIAM J. Matrix Anal. Appl. 22 (2000) 602-616. Each new block is made orthogonal to the whole
     basis. Its products with it fill the projected matrix T. With ``gram @ basis = basis @ T + Q @ R @ (last
@@ -177,7 +214,7 @@ def eigenvectors(
         new, size = slice(size, size + width), size + width
         known = basis[:, : old + size]
         known[:, -width:] = Q
-        W = gram(Q)
+        W = B.gram(Q)
         recent = known[:, old + near :]
         H = recent.T @ W
         W -= recent @ H
@@ -188,7 +225,7 @@ def eigenvectors(
         full = size + width > room
         if full or step >= look:
             values, Y = (array[..., ::-1] for array in np.linalg.eigh(T[:size, :size]))
-            excess = _excess(values[:wanted], np.linalg.norm(R @ Y[-width:, :wanted], axis=0), floor)
+            excess = _excess(values[:wanted], np.linalg.norm(R @ Y[-width:, :wanted], axis=0), B.inverse, floor)
             if size == free or excess <= 1:
                 vectors: Array = known[:, old:] @ Y[:, :wanted]
                 return vectors
@@ -197,7 +234,7 @@ def eigenvectors(
             foreseen = step + min(left, _steps_left(looks[len(looks) // 2 :]))
             if step >= patience * width and foreseen > limit * width:
                 raise np.linalg.LinAlgError(
-                    f"after {step} steps residuals are {excess:.0e} times as large as allowed, and they fall too slowly "
+                    f"after {step} steps residuals are {excess:.0e} times as large as allowed, and fall too slowly "
                     f"for {limit} steps: σ's are hardly apart. Ask for another k, with a gap behind σ_k, or give a "
                     "dense table, Joint(joint.P.toarray()), if there is memory for four of it"
                 )
@@ -246,8 +283,10 @@ def _norm(A: Array) -> float:
     return math.sqrt(np.vdot(A, A))
 
 
-def _excess(values: Array, error: Array, floor: float) -> float:
+def _excess(values: Array, error: Array, inverse: bool, floor: float) -> float:
     """Error over allowed error, at its worst. Pairs too small for the Gram matrix or the floor do not count."""
+    if inverse:
+        return float(np.max(error / (RESIDUAL * values)))
     s = np.sqrt(np.maximum(values, 0))
     matter = (s > max(GRAM_RANGE * s[0], ROUNDING)) & (values + error > floor**2)
     allowed = s[0] * np.maximum(RESIDUAL * s, ROUNDING)

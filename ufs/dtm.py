@@ -15,7 +15,16 @@ from numpy.typing import NDArray
 from scipy.linalg import svd
 from scipy.sparse.linalg import aslinearoperator
 
-from ufs._krylov import GRAM_ASPECT, ROOM, DenseOperator, SparseOperator, Triples, direct_triples, top_triples
+from ufs._krylov import (
+    GRAM_ASPECT,
+    ROOM,
+    BandedOperator,
+    DenseOperator,
+    SparseOperator,
+    Triples,
+    direct_triples,
+    top_triples,
+)
 from ufs.joint import Joint, required
 
 __all__ = ["Modes", "dtm", "maximal_correlation", "modes"]
@@ -127,8 +136,8 @@ def modes(joint: Joint, k: int | None = None) -> Modes:
     ValueError
         If k is not an integer between 1 and K, or there is no Joint.
     numpy.linalg.LinAlgError
-        If a sparse table of more than 2²⁴ cells has σ's so close to their neighbours that the Krylov method, after 2,000
-        steps, foresees more than 20,000.
+        If a sparse table of more than 2²⁴ cells, with no order in which it is a narrow band, has σ's so close to their
+        neighbours that the Krylov method foresees, after 2,000 steps, more than 20,000 of them.
 
     Notes
     -----
@@ -144,8 +153,10 @@ def modes(joint: Joint, k: int | None = None) -> Modes:
     shorter side, that is done instead: it has the same residuals, needs no gap and misses no copy. What takes longer is
     foreseen from counts of operations and from how the residuals fall, so that the same table always goes the same
     way; the attempt and the decomposition cost about twice the cheaper of the two, and less than a full singular value
-    decomposition. No sparse table of more than 2²⁴ cells (128 MB) is made dense, but for an answer that is as large as
-    the dense table: (\|𝒳\| + \|𝒴\|) k ≥ \|𝒳\| \|𝒴\|.
+    decomposition. A sparse table whose dense form would have more than 2²⁴ cells (128 MB) is inverted about σ = 1
+    instead, if its symbols have an order (reverse Cuthill–McKee) in which a band of no more cells than that holds its
+    entries; with the same residuals and the same check. None of such a size is made dense, but for an answer that is
+    as large as the dense table: (\|𝒳\| + \|𝒴\|) k ≥ \|𝒳\| \|𝒴\|.
 
     Since f_i is :math:`\psi_i^X` over :math:`\sqrt{P_X}`, an error δ of :math:`\psi_i^X` is one of
     :math:`\delta / \sqrt{P_X(x)}` in :math:`f_i(x)`: moments keep all their digits, but at symbols of probability
@@ -211,7 +222,12 @@ def _triples(joint: Joint, k: int) -> Triples:
     if _full_is_best(joint, k):
         return _all_modes(joint, k)
     if not _may_be_dense(joint):
-        return _krylov_modes(joint, k, SPARSE_BUDGET)
+        try:
+            return _krylov_modes(joint, k, SPARSE_BUDGET)
+        except np.linalg.LinAlgError as unfinished:
+            with suppress(np.linalg.LinAlgError):
+                return _krylov_modes(joint, k, SPARSE_BUDGET, banded=True)
+            raise unfinished
     steps = _steps_of_direct(joint, k)
     if 2 * k <= steps:  # a Krylov method makes two steps and more for a mode
         with suppress(np.linalg.LinAlgError):
@@ -265,14 +281,15 @@ def _reflect(w: Array, A: Array) -> Array:
     return A - np.outer(2 * w, w @ A)
 
 
-def _krylov_modes(joint: Joint, k: int, budget: tuple[int, int]) -> Triples:
+def _krylov_modes(joint: Joint, k: int, budget: tuple[int, int], banded: bool = False) -> Triples:
     """Top k singular triples of the centred DTM by Krylov runs, each orthogonal to all that was found before."""
     tall = _is_tall(joint)
     with ThreadPoolExecutor() as pool:  # which has no thread before it has work
         B: DenseOperator | SparseOperator
         if sp.issparse(joint.P):
             p_long, p_short = (joint.px, joint.py) if tall else (joint.py, joint.px)
-            B = SparseOperator(joint.P if tall else joint.P.T.tocsr(), p_long, p_short, pool.map)
+            table = (joint.P if tall else joint.P.T.tocsr(), p_long, p_short, pool.map)
+            B = BandedOperator(*table, AFFORDABLE) if banded else SparseOperator(*table)
         else:
             B = _dense_operator(joint)
         return _by_side(top_triples(B, *_roots_by_length(joint), k, budget), tall)
