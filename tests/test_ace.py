@@ -178,6 +178,17 @@ def test_mass_that_is_one_up_to_the_tolerance_of_tables_leaves_features_centred(
             np.testing.assert_allclose((p[:, None] * features).T @ features, np.eye(2), atol=1e-14, rtol=0)
 
 
+def test_next_to_nearly_all_of_the_mass_the_rest_has_modes_too() -> None:
+    """All but 1e-100 of the mass in one cell: what varies is beyond rounding of a mean, but not of a difference."""
+    P = np.full((5, 4), 1e-100)
+    P[0, 0] = 1.0
+    P[1, 1] = P[2, 2] = 4e-100
+    joint = Joint.from_counts(P)
+    found = ace(joint, k=2)
+    assert found.converged
+    np.testing.assert_allclose(found.sigma, modes(joint, 2).sigma, atol=1e-12)
+
+
 @pytest.mark.parametrize("scale", [1e-300, 1e300])
 def test_features_of_every_size_are_a_start(scale: float) -> None:
     joint = random_joint((6, 5), seed=3)

@@ -7,10 +7,12 @@ import tracemalloc
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 from scipy.stats import binom, poisson
 
 import ufs._krylov as krylov
-from ufs import Joint, Modes, dtm, maximal_correlation, modes
+from ufs import Joint, Modes, ace, dtm, maximal_correlation, modes
 
 HAIR_EYE = [[68, 20, 15, 5], [119, 84, 54, 29], [26, 17, 14, 14], [7, 94, 10, 16]]
 SMOKE = [[4, 2, 3, 2], [4, 3, 7, 4], [25, 10, 12, 4], [18, 24, 33, 13], [10, 6, 7, 2]]
@@ -290,6 +292,31 @@ def test_mass_that_is_one_up_to_the_tolerance_of_tables_leaves_features_centred(
         p = p / p.sum()
         np.testing.assert_allclose(p @ features, 0, atol=1e-14)
         np.testing.assert_allclose((p[:, None] * features).T @ features, np.eye(3), atol=1e-13, rtol=0)
+
+
+@settings(deadline=None, derandomize=True, max_examples=25, database=None)
+@given(st.integers(0, 10**6), st.lists(st.integers(0, 300), min_size=9, max_size=9))
+def test_probabilities_of_every_size(seed, powers):
+    """Down to 1e-300 for a cell and for a symbol: no warning, nothing infinite, and the modes of every path."""
+    rng = np.random.default_rng(seed)
+    log = np.log(rng.uniform(0.1, 1, (5, 4))) - np.log(10) * np.add.outer(powers[:5], powers[5:])
+    log[rng.random((5, 4)) < 0.2] -= 40
+    P = np.exp(log - log.max())
+    assume(P.sum(axis=0).all() and P.sum(axis=1).all())
+    joint = Joint.from_counts(P)
+    assert np.isfinite(dtm(joint)).all()
+    expected = modes(joint)
+    for table in (joint, as_sparse(joint)):
+        for steps in (100, 0):
+            with pytest.MonkeyPatch.context() as patch:
+                krylov_only(patch)
+                patch.setattr(full, "_steps_of_direct", lambda joint, k, steps=steps: steps)
+                m = modes(table)
+            assert np.isfinite(m.f).all()
+            assert np.isfinite(m.g).all()
+            assert_modes(joint, m, expected.sigma, tolerance=1e-11)
+    found = ace(joint, tolerance=1e-3)
+    np.testing.assert_allclose(np.r_[joint.px @ found.f, joint.px @ found.f**2], [0, 1], atol=1e-13)
 
 
 def test_numpy_integer_k():

@@ -77,8 +77,8 @@ def _strongest(G: Array, found: Array, wanted: int) -> Array:
     image, lowest = G @ found, -(_norm(G) or 1.0)
     half = (image - found @ (found.T @ image + lowest * np.eye(found.shape[1])) / 2) @ found.T
     top = [len(G) - wanted, len(G) - 1]
-    vectors: Array = eigh(G - half - half.T, subset_by_index=top, overwrite_a=True, check_finite=False)[1]
-    return vectors[:, ::-1]
+    V: Array = eigh(G - half - half.T, subset_by_index=top, overwrite_a=True, check_finite=False)[1][:, ::-1]
+    return V - found @ (found.T @ V)
 
 
 class DenseOperator:
@@ -296,6 +296,10 @@ def _excess(values: Array, error: Array, inverse: bool, floor: float) -> float:
 def _triples(BV: Array, V: Array, U: Array) -> Triples:
     """Singular triples of B on the span of V, with left vectors orthogonal to U even where they are null vectors."""
     Q, R = np.linalg.qr(BV - U @ (U.T @ BV))
-    Q, S = np.linalg.qr(Q - U @ (U.T @ Q))
-    left, s, right = np.linalg.svd(S @ R)
+    for _ in range(3):
+        Q, S = np.linalg.qr(Q - U @ (U.T @ Q))
+        R = S @ R
+        if np.abs(S.diagonal()).min() > 0.5:
+            break
+    left, s, right = np.linalg.svd(R)
     return Q @ left, s, V @ right.T

@@ -359,7 +359,9 @@ def _orthonormal(root: Array, features: ArrayLike, k: int, name: str) -> Array:
             f"and one column for each of the {k} features"
         )
     largest = np.abs(check.finite(values, name)).max(axis=0)  # first of all: squares of what is left do not overflow
-    V = root[:, None] * (values / np.where(largest > 0, largest, 1))
+    values = values / np.where(largest > 0, largest, 1)
+    values = values - values[root.argmax()]  # so that next to nearly all mass the little that varies is not rounded off
+    V = root[:, None] * np.where(np.abs(values) > ROUNDING, values, 0)
     size = np.linalg.norm(V, axis=0)
     Q, R = _recentred(root, V / np.where(size > 0, size, 1))
     if np.linalg.svd(R, compute_uv=False)[-1] <= ROUNDING * len(root):

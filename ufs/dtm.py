@@ -53,6 +53,12 @@ class Modes:
         :math:`P_X`, and uncorrelated with the other columns.
     g : ndarray, shape (\|𝒴\|, k)
         Column i is :math:`g_i(y) = \psi_i^Y(y) / \sqrt{P_Y(y)}`, likewise under :math:`P_Y`.
+
+    Notes
+    -----
+    What rounding does to :math:`\psi_i^X(x)`, some :math:`10^{-16}`, is divided by :math:`\sqrt{P_X(x)}`. Under
+    :math:`P_X` that counts for nothing; but at a symbol of probability :math:`10^{-20}` a feature has six digits behind
+    the point, and at one of :math:`10^{-32}` none.
     """
 
     sigma: NDArray[np.float64]
@@ -157,10 +163,6 @@ def modes(joint: Joint, k: int | None = None) -> Modes:
     instead, if its symbols have an order (reverse Cuthill–McKee) in which a band of no more cells than that holds its
     entries; with the same residuals and the same check. None of such a size is made dense, but for an answer that is
     as large as the dense table: (\|𝒳\| + \|𝒴\|) k ≥ \|𝒳\| \|𝒴\|.
-
-    Since f_i is :math:`\psi_i^X` over :math:`\sqrt{P_X}`, an error δ of :math:`\psi_i^X` is one of
-    :math:`\delta / \sqrt{P_X(x)}` in :math:`f_i(x)`: moments keep all their digits, but at symbols of probability
-    :math:`10^{-32}` and less the values of the features have none.
 
     Where σ's are equal, the modes are one orthonormal choice of many, which may change with the number of threads.
 
