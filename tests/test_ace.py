@@ -128,8 +128,8 @@ def with_modes(sigma: np.ndarray, shape: tuple[int, int], seed: int) -> Joint:
     return Joint(trivial * (trivial + (psi[0] * sigma) @ psi[1].T))
 
 
-@settings(deadline=None, derandomize=True, max_examples=25, database=None)
-@given(st.integers(0, 10**6), st.floats(-12, 0), st.sampled_from([0.3, 0.9, 0.99, 0.997]), st.sampled_from([1, 2]))
+@settings(deadline=None, derandomize=True, max_examples=20, database=None)
+@given(st.integers(0, 10**6), st.floats(-12, 0), st.sampled_from([0.3, 0.9, 0.98, 0.995]), st.sampled_from([1, 2]))
 def test_converged_means_the_last_turn_at_every_strength(seed: int, power: float, ratio: float, k: int) -> None:
     """Dense tables reach the tolerance however weak they are; and the last turn bounds the angle to the true span."""
     sigma = 0.04 * 10**power * np.array([1.0, ratio, 0.3 * ratio] if k == 1 else [1.0, 0.8, 0.8 * ratio])

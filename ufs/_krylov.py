@@ -45,7 +45,7 @@ def top_triples(
         complete = len(s) > k
         wanted = width if complete else k - (len(s) - 1)
         basis = eigenvectors(B, V, wanted, width, floor, budget, rng)
-        new_U, new_s, new_V = _triples(B.forward(basis), basis, U)
+        new_U, new_s, new_V = _triples(B.forward(basis), basis, U, rng)
         if complete and new_s[0] <= floor * (1 + RESIDUAL) + ROUNDING:
             break
         keep = new_s >= max(GRAM_RANGE * new_s[0], floor)
@@ -62,9 +62,10 @@ def top_triples(
 def direct_triples(B: DenseOperator, root_long: Array, root_short: Array, k: int) -> Triples:
     """The same from eigenvectors of the whole Gram matrix, which sees every copy and needs no gap, and so no check."""
     U, s, V = root_long[:, None], np.ones(1), root_short[:, None]
+    rng = np.random.default_rng(0)
     while len(s) <= k:
         basis = _strongest(B.B.T @ B.B if B.G is None else B.G, V, k + 1 - len(s))
-        new_U, new_s, new_V = _triples(B.forward(basis), basis, U)
+        new_U, new_s, new_V = _triples(B.forward(basis), basis, U, rng)
         keep = new_s >= GRAM_RANGE * new_s[0]
         U, s, V = np.hstack([U, new_U[:, keep]]), np.append(s, new_s[keep]), np.hstack([V, new_V[:, keep]])
         if not keep.all():
@@ -293,13 +294,8 @@ def _excess(values: Array, error: Array, inverse: bool, floor: float) -> float:
     return float(np.max(error[matter] / allowed[matter], initial=0))
 
 
-def _triples(BV: Array, V: Array, U: Array) -> Triples:
+def _triples(BV: Array, V: Array, U: Array, rng: np.random.Generator) -> Triples:
     """Singular triples of B on the span of V, with left vectors orthogonal to U even where they are null vectors."""
-    Q, R = np.linalg.qr(BV - U @ (U.T @ BV))
-    for _ in range(3):
-        Q, S = np.linalg.qr(Q - U @ (U.T @ Q))
-        R = S @ R
-        if np.abs(S.diagonal()).min() > 0.5:
-            break
+    Q, R = _orthonormal(BV, U, ROUNDING, rng)
     left, s, right = np.linalg.svd(R)
     return Q @ left, s, V @ right.T
