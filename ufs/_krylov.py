@@ -260,12 +260,13 @@ def _orthonormal(W: Array, known: Array, noise: float, rng: np.random.Generator)
     if all(abs(pivot) > enough for pivot in R.diagonal().tolist()):
         return Q, R
     lost = np.abs(R.diagonal()) <= noise
-    R[lost] = 0
-    Q[:, lost] = rng.standard_normal((len(Q), np.count_nonzero(lost)))
-    for _ in range(3):
+    for _ in range(4):
+        R[lost] = 0
+        Q[:, lost] = rng.standard_normal((len(Q), np.count_nonzero(lost)))
         Q, S = _qr(Q - known @ (known.T @ Q))
         R = S @ R
-        if np.abs(S.diagonal()).min() > 0.5:  # where a projection takes most of a vector, its rounding errors count
+        lost = np.abs(S.diagonal()) <= 0.5  # where a second projection takes most, the first had left but rounding
+        if not lost.any():
             break
     return Q, R
 

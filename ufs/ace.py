@@ -131,7 +131,7 @@ def ace(
     (A start that is all but uncorrelated with one of the modes is the exception: there the iteration can rest far from
     them.) :func:`~ufs.dtm.modes` finds the same modes by a decomposition, which needs no such start, is exact to
     residuals of :math:`10^{-10}`, and suffers less from a small gap: its steps grow as the root of the number of
-    sweeps, and it gives way to a full decomposition where they become too many.
+    sweeps, and where they become too many a direct decomposition takes over.
 
     Examples
     --------

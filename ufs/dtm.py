@@ -35,7 +35,8 @@ SMALL_TABLE = 2**17  # cells (362 x 362) up to which a full decomposition is the
 MOST = 0.5  # of all modes: who asks for more of them gets a full decomposition
 AFFORDABLE = 2**24  # cells (128 MB) up to which a sparse table may be made dense
 LEAST = 100  # Krylov steps that are made in any case
-SPARSE_BUDGET = 2_000, 20_000  # Krylov steps before they are judged, and too many, where there is no other way
+SPARSE_BUDGET = 2_000, 20_000  # Krylov steps before they are judged, and too many, where there is no other way …
+BATCH = 500  # … for each so many modes begun
 GEMM, EIGH, SPARSE = 0.06, 0.36, 3.0  # time of an operation, where one of a dense matrix with a vector takes 1
 OVERHEAD = 2**16  # entries of a matrix that are multiplied with a vector in the time that a step takes beside its work
 
@@ -143,7 +144,8 @@ def modes(joint: Joint, k: int | None = None) -> Modes:
         If k is not an integer between 1 and K, or there is no Joint.
     numpy.linalg.LinAlgError
         If a sparse table of more than 2²⁴ cells, with no order in which it is a narrow band, has σ's so close to their
-        neighbours that the Krylov method foresees, after 2,000 steps, more than 20,000 of them.
+        neighbours that the Krylov method foresees, after 2,000 steps, more than 20,000 of them (for k below 500; for
+        larger k, both are that many for each 500 modes begun).
 
     Notes
     -----
@@ -194,6 +196,13 @@ def maximal_correlation(joint: Joint) -> float:
     float
         Between 0 and 1; 0 where one of the variables is constant, and has no non-constant function.
 
+    Raises
+    ------
+    ValueError
+        If there is no Joint.
+    numpy.linalg.LinAlgError
+        As :func:`modes` does.
+
     Examples
     --------
     >>> round(maximal_correlation(Joint([[0.45, 0.05], [0.05, 0.45]])), 12)
@@ -224,11 +233,12 @@ def _triples(joint: Joint, k: int) -> Triples:
     if _full_is_best(joint, k):
         return _all_modes(joint, k)
     if not _may_be_dense(joint):
+        patience, limit = ((1 + k // BATCH) * steps for steps in SPARSE_BUDGET)
         try:
-            return _krylov_modes(joint, k, SPARSE_BUDGET)
+            return _krylov_modes(joint, k, (patience, limit))
         except np.linalg.LinAlgError as unfinished:
             with suppress(np.linalg.LinAlgError):
-                return _krylov_modes(joint, k, SPARSE_BUDGET, banded=True)
+                return _krylov_modes(joint, k, (patience, limit), banded=True)
             raise unfinished
     steps = _steps_of_direct(joint, k)
     if 2 * k <= steps:  # a Krylov method makes two steps and more for a mode
