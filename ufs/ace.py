@@ -473,7 +473,7 @@ def _angle(V: Array, Q: Array) -> float:
 
 def _finish(found: _Iterated, given: _Expectations, joint: Joint | None, tolerance: float) -> AceModes:
     V, U, s, sigmas, angles, rounded = found
-    converged = angles[-1] <= tolerance
+    converged = bool(angles[-1] <= tolerance)
     if not converged:
         if rounded:
             advice = f"rounding keeps them at it, at σ_k = {s[-1]:.1e}; a tolerance of {2 * angles[-1]:.0e} is reached"
