@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import itertools
+import re
+import warnings
 from collections.abc import Callable
 
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy.linalg import subspace_angles
 from scipy.ndimage import uniform_filter1d
 
-from ufs import AceModes, Joint, ace, ace_sweep, dtm, equal_mass_bins, modes, noise_floor
+from ufs import AceModes, Joint, ace, ace_sweep, dtm, equal_mass_bins, modes
 
 EYES = np.array([[68, 119, 26, 7], [20, 84, 17, 94], [15, 54, 14, 10], [5, 29, 14, 16]])
 
@@ -115,6 +118,84 @@ def test_weak_dependence_is_found_to_its_last_digits() -> None:
     assert ace(joint).sigma[0] == pytest.approx(1e-7, rel=1e-7)
 
 
+def with_modes(sigma: np.ndarray, shape: tuple[int, int], seed: int) -> Joint:
+    """A table with random marginals and features and these singular values."""
+    rng = np.random.default_rng(seed)
+    roots = [np.sqrt(rng.dirichlet(np.full(n, 5.0))) for n in shape]
+    psi = [np.linalg.qr(np.c_[root, rng.uniform(-1, 1, (root.size, len(sigma)))])[0][:, 1:] for root in roots]
+    trivial = np.outer(*roots)
+    return Joint(trivial * (trivial + (psi[0] * sigma) @ psi[1].T))
+
+
+@settings(deadline=None, derandomize=True, max_examples=20, database=None)
+@given(st.integers(0, 10**6), st.floats(-12, 0), st.sampled_from([0.3, 0.9, 0.98, 0.995]), st.sampled_from([1, 2]))
+def test_converged_means_the_last_turn_at_every_strength(seed: int, power: float, ratio: float, k: int) -> None:
+    """Dense tables reach the tolerance however weak they are; and the last turn bounds the angle to the true span."""
+    sigma = 0.04 * 10**power * np.array([1.0, ratio, 0.3 * ratio] if k == 1 else [1.0, 0.8, 0.8 * ratio])
+    joint = with_modes(sigma, (7, 5), seed)
+    rate = ratio**2
+    for table in (joint, Joint(sp.csr_array(joint.P))):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            found = ace(table, k=k)
+        assert found.converged == (found.angle[-1] <= 1e-10) == (not caught)
+        assert found.converged or table is not joint, "a dense table has come to rest before rounding"
+        root = np.sqrt(joint.px)[:, None]
+        angle = subspace_angles(root * found.f, root * modes(joint, k).f)[0]
+        blur = 1e-15 / sigma[k - 1] / (1 - rate)  # what rounding of the table itself makes of its modes
+        assert angle <= 1.01 * found.angle[-1] / (1 - rate) + blur
+        if caught:
+            assert "rounding keeps them at it" in str(caught[0].message)
+            assert found.angle[-1] < 1e-15 / sigma[k - 1]
+            within_reach = float(re.findall(r"a tolerance of (\S+) is reached", str(caught[0].message))[0])
+            assert ace(table, k=k, tolerance=within_reach).converged
+
+
+def test_a_feature_without_an_image_has_no_direction_to_come_to() -> None:
+    """One mode and nothing else: of two features the second is arbitrary, and does not keep the first from resting."""
+    joint = with_modes(np.array([0.05]), (8, 6), 0)
+    found = ace(joint, k=2)
+    assert found.converged
+    assert found.sweeps < 5
+    np.testing.assert_allclose(found.f[:, 0], modes(joint, 1).f[:, 0], atol=1e-10)
+
+
+def test_a_start_without_an_image_is_not_at_rest() -> None:
+    joint = random_joint((6, 3), seed=5)
+    null = np.linalg.svd(dtm(joint))[2][-1] / np.sqrt(joint.px)
+    null -= joint.px @ null
+    assert_are_the_modes(ace(joint, start=null[:, None]), joint, 1)
+
+
+def test_mass_that_is_one_up_to_the_tolerance_of_tables_leaves_features_centred() -> None:
+    P = random_joint((6, 5), seed=3).P * (1 + 9e-10)
+    for joint in (Joint(P), Joint(sp.csr_array(P))):
+        found = ace(joint, k=2)
+        for p, features in ((joint.px, found.f), (joint.py, found.g)):
+            p = p / p.sum()
+            np.testing.assert_allclose(p @ features, 0, atol=1e-14)
+            np.testing.assert_allclose((p[:, None] * features).T @ features, np.eye(2), atol=1e-14, rtol=0)
+
+
+def test_next_to_nearly_all_of_the_mass_the_rest_has_modes_too() -> None:
+    """All but 1e-100 of the mass in one cell: what varies is beyond rounding of a mean, but not of a difference."""
+    P = np.full((5, 4), 1e-100)
+    P[0, 0] = 1.0
+    P[1, 1] = P[2, 2] = 4e-100
+    joint = Joint.from_counts(P)
+    found = ace(joint, k=2)
+    assert found.converged
+    np.testing.assert_allclose(found.sigma, modes(joint, 2).sigma, atol=1e-12)
+
+
+@pytest.mark.parametrize("scale", [1e-300, 1e300])
+def test_features_of_every_size_are_a_start(scale: float) -> None:
+    joint = random_joint((6, 5), seed=3)
+    f = np.random.default_rng(0).standard_normal((6, 2))
+    for part, scaled in zip(ace_sweep(joint, f), ace_sweep(joint, scale * f), strict=True):
+        np.testing.assert_allclose(scaled, part, atol=1e-12)
+
+
 def test_deterministic_dependence() -> None:
     x = np.arange(-2, 3)
     np.testing.assert_allclose(ace(x, x**2, k=2).sigma, 1, atol=1e-12)
@@ -184,7 +265,7 @@ def test_a_sweep_is_two_conditional_expectations() -> None:
 
 def test_centring_keeps_a_constant_out() -> None:
     joint = random_joint((8, 8), seed=4)
-    found = ace(joint, k=1, start=np.ones((8, 1)) * 1e6 + np.eye(8)[:, :1], tolerance=1e-300, max_sweeps=300)
+    found = ace(joint, k=1, start=np.ones((8, 1)) * 1e6 + np.eye(8)[:, :1], tolerance=1e-14)
     assert abs((joint.px @ found.f).item()) < 1e-13
     assert_are_the_modes(found, joint, 1)
 
@@ -199,9 +280,9 @@ def test_too_few_sweeps_are_reported() -> None:
 
 def test_the_warning_points_at_the_call() -> None:
     x, y = np.random.default_rng(0).standard_normal((2, 50))
-    for settings in ({"bins": 5}, {"smoothers": (lambda v: v / 2, lambda v: v**3)}):
+    for options in ({"bins": 5}, {"smoothers": (lambda v: v / 2, lambda v: v**3)}):
         with pytest.warns(RuntimeWarning, match="after 1 sweeps") as caught:
-            ace(x, y, max_sweeps=1, **settings)
+            ace(x, y, max_sweeps=1, **options)
         assert [warning.filename for warning in caught] == [__file__]
 
 
@@ -234,9 +315,45 @@ def test_bins() -> None:
 
 def test_equal_mass_bins_share_ties() -> None:
     assert equal_mass_bins([1.0, 1, 1, 2, 3, 4], 3).tolist() == [0, 0, 0, 1, 2, 2]
-    counts = np.bincount(equal_mass_bins(np.random.default_rng(0).standard_normal(1000), 7))
-    assert counts.size == 7
-    assert np.ptp(counts) <= 1
+    assert equal_mass_bins([0] * 20 + [1] * 80, 2).tolist() == [0] * 20 + [1] * 80
+    assert equal_mass_bins([0] * 80 + [1] * 20, 2).tolist() == [0] * 80 + [1] * 20
+    assert equal_mass_bins([0, 1, 1, 2], 2).tolist() == [0, 0, 0, 1]  # around the median: the cut above
+    assert equal_mass_bins([7, 7, 7], 3).tolist() == [1, 1, 1]
+
+
+@pytest.mark.parametrize("n", [2, 3, 10, 23, 49, 100])
+def test_bins_of_distinct_values_differ_by_one_at_most(n: int) -> None:
+    values = np.random.default_rng(n).permutation(n)
+    for m in range(2, n + 1):
+        counts = np.bincount(equal_mass_bins(values, m), minlength=m)
+        assert counts.size == m
+        assert np.ptp(counts) <= 1
+
+
+@settings(deadline=None, derandomize=True, max_examples=200, database=None)
+@given(st.lists(st.integers(-6, 6), min_size=2, max_size=40), st.data())
+def test_bins_depend_on_the_order_of_values_alone(values: list[int], data: st.DataObject) -> None:
+    m = data.draw(st.integers(2, len(values)))
+    bins = equal_mass_bins(values, m)
+    x = np.array(values)
+    assert np.all((bins[:, None] < bins) <= (x[:, None] < x)), "bins in the order of the values, ties together"
+    largest = np.unique(x, return_counts=True)[1].max()
+    assert np.abs(np.bincount(bins, minlength=m) - len(x) / m).max() <= largest
+    for rising in (x * 2e307, x * 5e-324, 1.0 + x * 2.0**-52, x + 2**62, np.sign(x) * 10.0 ** np.abs(50 * x)):
+        np.testing.assert_array_equal(equal_mass_bins(rising, m), bins)
+    away = 2 * np.searchsorted(np.sort(x), x) + np.bincount(x + 6)[x + 6] != len(x)  # from the median
+    np.testing.assert_array_equal((m - 1 - equal_mass_bins(-x, m))[away], bins[away])
+
+
+@settings(deadline=None, derandomize=True, max_examples=100, database=None)
+@given(st.lists(st.integers(0, 8), min_size=2, max_size=12), st.data())
+def test_cuts_are_those_next_to_equal_mass(values: list[int], data: st.DataObject) -> None:
+    m = data.draw(st.integers(2, len(values)))
+    bins, ranked = equal_mass_bins(values, m), sorted(values)
+    cuts = [i for i in range(len(values) + 1) if i in (0, len(values)) or ranked[i - 1] < ranked[i]]
+    for j in range(1, m):
+        below = np.count_nonzero(bins < j)
+        assert abs(m * below - j * len(values)) == min(abs(m * cut - j * len(values)) for cut in cuts)
 
 
 def by_symbol(codes: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
@@ -270,36 +387,6 @@ def test_running_means_find_the_gaussian_modes() -> None:
     assert abs(np.corrcoef(found.g[:, 1], y**2)[0, 1]) > 0.85
 
 
-# ---- the noise floor (thm-noise-floor) -------------------------------------------------------------------------------
-
-
-def test_second_moments_under_all_permutations_are_exact() -> None:
-    """The mean over all 720 pairings of six x with six y, none left out."""
-    x, y = np.array([0, 0, 0, 1, 1, 2]), np.array([0, 1, 1, 1, 2, 2])
-    a, b = np.linalg.qr(np.random.default_rng(0).standard_normal((2, 3, 2)))[0]
-    joints = [Joint.from_samples(x, y[list(order)]) for order in itertools.permutations(range(6))]
-    matrices = np.array([dtm(joint) for joint in joints])
-    px, py = joints[0].px, joints[0].py
-    a -= np.outer(np.sqrt(py), np.sqrt(py) @ a)
-    b -= np.outer(np.sqrt(px), np.sqrt(px) @ b)
-    np.testing.assert_allclose(matrices.mean(axis=0), 0, atol=1e-15)
-    assert np.mean(np.sum(matrices**2, axis=(1, 2))) == pytest.approx(2 * 2 / 5, rel=1e-12)
-    entries = np.einsum("yi,nyx,xj->nij", a, matrices, b)
-    second = np.einsum("nij,nkl->ijkl", entries, entries) / len(matrices)
-    np.testing.assert_allclose(second, np.einsum("ik,jl->ijkl", a.T @ a, b.T @ b) / 5, atol=1e-14)
-
-
-@pytest.mark.parametrize("shape", [(4, 4), (20, 6), (27, 27)])
-def test_floor_bounds_the_mean_of_what_independence_shows(shape: tuple[int, int]) -> None:
-    n, rng = 20_000, np.random.default_rng(3)
-    P = np.outer(np.full(shape[0], 1 / shape[0]), np.full(shape[1], 1 / shape[1])).ravel()
-    tables = rng.multinomial(n, P, size=60).reshape(60, *shape)
-    mean = np.mean([modes(Joint.from_counts(table), 1).sigma[0] for table in tables])
-    floor = noise_floor(shape, n)
-    assert floor.shape == (min(shape) - 1,)
-    assert 0.7 * floor[0] < mean < floor[0]
-
-
 # ---- refusals --------------------------------------------------------------------------------------------------------
 
 
@@ -324,14 +411,21 @@ def test_floor_bounds_the_mean_of_what_independence_shows(shape: tuple[int, int]
         (lambda: ace([0.1, 0.2, 0.3], [0.1, 0.2, 0.3], smoothers=(np.copy, lambda v: v[:2])), "smoother given_y"),
         (lambda: ace([0.1, 0.2], [0.1, 0.2, 0.3], smoothers=(np.copy, np.copy)), "must be pairs"),
         (lambda: ace_sweep(Joint.from_counts(EYES), np.ones(4)), r"f has shape \(4,\)"),
-        (lambda: equal_mass_bins([1.0, 2.0], 3), "2 to 2 bins"),
+        (lambda: equal_mass_bins([1.0, 2.0], 3), r"the number of bins for 2 values must be an integer from 2 to 2"),
         (lambda: equal_mass_bins([1.0, np.inf], 2), r"values\[1\] = inf is not finite"),
         (lambda: ace([0.1, 0.2, 0.3], [0, 1, 1], bins=(0.15, 0.25, 0.28)), "a tuple of 3"),
         (lambda: ace([0.1], [0.1], smoothers=(np.copy, np.copy)), "1 samples"),
         (lambda: ace([0.1, 0.2], [0.1, 0.2], smoothers=np.copy), "smoothers is no pair"),  # type: ignore[arg-type]
-        (lambda: noise_floor((1, 4), 10), "two symbols"),
-        (lambda: noise_floor((4,), 10), "two symbols"),  # type: ignore[arg-type]
-        (lambda: noise_floor((4, 4), 0), "needs a sample"),
+        (lambda: ace([[1, 2, 3]]), "a variable with one symbol has no feature that varies"),
+        (lambda: ace_sweep(Joint.from_counts(EYES), np.ones((4, 4))), r"the number of columns of f = 4: .* 1\.\.3"),
+        (lambda: ace_sweep(EYES, np.ones((4, 1))), "is no Joint"),  # type: ignore[arg-type]
+        (lambda: equal_mass_bins([1.0, 2.0], 2.0), "an integer from 2 to 2"),  # type: ignore[arg-type]
+        (lambda: equal_mass_bins([1.0], 2), "for two values or more"),
+        (lambda: ace([0.1, 0.2], [0.1, 0.2], k=2, smoothers=(np.copy, np.copy)), r"a pair of smoothers of shape"),
+        (
+            lambda: ace([0.1, 0.2, 0.3], [0.1, 0.2, 0.3], smoothers=(np.ones_like, np.copy)),
+            "what the smoother given_x makes of random values are constant",
+        ),
     ],
 )
 def test_bad_input_is_refused(call: Callable[[], object], message: str) -> None:

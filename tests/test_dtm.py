@@ -7,10 +7,12 @@ import tracemalloc
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 from scipy.stats import binom, poisson
 
 import ufs._krylov as krylov
-from ufs import Joint, Modes, dtm, maximal_correlation, modes
+from ufs import Joint, Modes, ace, dtm, maximal_correlation, modes
 
 HAIR_EYE = [[68, 20, 15, 5], [119, 84, 54, 29], [26, 17, 14, 14], [7, 94, 10, 16]]
 SMOKE = [[4, 2, 3, 2], [4, 3, 7, 4], [25, 10, 12, 4], [18, 24, 33, 13], [10, 6, 7, 2]]
@@ -24,6 +26,30 @@ def as_sparse(joint: Joint) -> Joint:
 def krylov_only(monkeypatch: pytest.MonkeyPatch) -> None:
     """Send tables of every size, and every k, to the Krylov method."""
     monkeypatch.setattr(full, "_full_is_best", lambda joint, k: False)
+
+
+def direct_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Send tables of every size, and every k, to the decomposition of the Gram matrix."""
+    krylov_only(monkeypatch)
+    monkeypatch.setattr(full, "_steps_of_direct", lambda joint, k: 0)
+
+
+@pytest.fixture
+def work(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
+    """What is done from here on: products of a Gram matrix with a vector, and decompositions of Gram matrices."""
+    done = {"products": 0, "decompositions": 0}
+
+    def counted(name, function, amount):
+        def call(*given):
+            done[name] += amount(*given)
+            return function(*given)
+
+        return call
+
+    for operator in (krylov.DenseOperator, krylov.SparseOperator, krylov.BandedOperator):
+        monkeypatch.setattr(operator, "gram", counted("products", operator.gram, lambda B, V: V.shape[1]))
+    monkeypatch.setattr(krylov, "_strongest", counted("decompositions", krylov._strongest, lambda *given: 1))
+    return done
 
 
 def assert_modes(joint: Joint, m: Modes, sigma=None, tolerance=1e-10) -> None:
@@ -110,7 +136,7 @@ CLOSED_FORMS = {
 }
 
 
-@pytest.mark.parametrize("path", ["full", "krylov", "sparse", "sparse krylov", "transposed krylov"])
+@pytest.mark.parametrize("path", ["full", "krylov", "sparse", "sparse krylov", "transposed krylov", "direct"])
 @pytest.mark.parametrize("name", CLOSED_FORMS)
 def test_closed_form(name, path, monkeypatch):
     joint, sigma = CLOSED_FORMS[name]
@@ -120,6 +146,8 @@ def test_closed_form(name, path, monkeypatch):
         joint = as_sparse(joint)
     if "krylov" in path:
         krylov_only(monkeypatch)
+    if path == "direct":
+        direct_only(monkeypatch)
     assert_modes(joint, modes(joint), sigma)
     if len(sigma) > 2:
         assert_modes(joint, modes(joint, 2), sigma[:2])
@@ -167,14 +195,16 @@ LARGE = {
 }
 
 
-@pytest.mark.parametrize("kind", ["dense", "sparse"])
+@pytest.mark.parametrize("kind", ["dense", "sparse", "direct"])
 @pytest.mark.parametrize("shape", [(460, 380), (380, 460)])
 @pytest.mark.parametrize("name", LARGE)
-def test_spectrum(name, shape, kind):
+def test_spectrum(name, shape, kind, monkeypatch):
     """Large enough for the Krylov method by its own choice; with null modes wanted where the rank is below k."""
     sigma = LARGE[name]
     joint = with_spectrum(sigma, *shape)
     joint = as_sparse(joint) if kind == "sparse" else joint
+    if kind == "direct":
+        direct_only(monkeypatch)
     for k in (1, 4, 10, 24):
         expected = np.r_[sigma, np.zeros(k)][:k]
         m = modes(joint, k)
@@ -248,6 +278,47 @@ def test_k_not_an_integer(k):
         modes(Joint.from_counts(HAIR_EYE), k)
 
 
+@pytest.mark.parametrize("excess", [9e-10, -9e-10])
+@pytest.mark.parametrize("path", ["full", "krylov", "sparse krylov", "direct"])
+def test_mass_that_is_one_up_to_the_tolerance_of_tables_leaves_features_centred(path, excess, monkeypatch):
+    P = np.random.default_rng(3).dirichlet(np.ones(90)).reshape(10, 9) * (1 + excess)
+    joint = Joint(sp.csr_array(P) if "sparse" in path else P)
+    if "krylov" in path:
+        krylov_only(monkeypatch)
+    if path == "direct":
+        direct_only(monkeypatch)
+    m = modes(joint, 3)
+    for p, features in ((joint.px, m.f), (joint.py, m.g)):
+        p = p / p.sum()
+        np.testing.assert_allclose(p @ features, 0, atol=1e-14)
+        np.testing.assert_allclose((p[:, None] * features).T @ features, np.eye(3), atol=1e-13, rtol=0)
+
+
+@settings(deadline=None, derandomize=True, max_examples=25, database=None)
+@given(st.integers(0, 10**6), st.lists(st.integers(0, 300), min_size=9, max_size=9))
+def test_probabilities_of_every_size(seed, powers):
+    """Down to 1e-300 for a cell and for a symbol: no warning, nothing infinite, and the modes of every path."""
+    rng = np.random.default_rng(seed)
+    log = np.log(rng.uniform(0.1, 1, (5, 4))) - np.log(10) * np.add.outer(powers[:5], powers[5:])
+    log[rng.random((5, 4)) < 0.2] -= 40
+    P = np.exp(log - log.max())
+    assume(P.sum(axis=0).all() and P.sum(axis=1).all())
+    joint = Joint.from_counts(P)
+    assert np.isfinite(dtm(joint)).all()
+    expected = modes(joint)
+    for table in (joint, as_sparse(joint)):
+        for steps in (100, 0):
+            with pytest.MonkeyPatch.context() as patch:
+                krylov_only(patch)
+                patch.setattr(full, "_steps_of_direct", lambda joint, k, steps=steps: steps)
+                m = modes(table)
+            assert np.isfinite(m.f).all()
+            assert np.isfinite(m.g).all()
+            assert_modes(joint, m, expected.sigma, tolerance=1e-10)
+    found = ace(joint, tolerance=1e-3)
+    np.testing.assert_allclose(np.r_[joint.px @ found.f, joint.px @ found.f**2], [0, 1], atol=1e-13)
+
+
 def test_numpy_integer_k():
     assert len(modes(Joint.from_counts(HAIR_EYE), np.int32(2)).sigma) == 2
 
@@ -255,7 +326,7 @@ def test_numpy_integer_k():
 @pytest.mark.parametrize("shape", [(900, 500), (500, 900), (100_000, 3), (3, 100_000)])
 def test_sparse_equals_dense(shape):
     rng = np.random.default_rng(8)
-    counts = sp.random_array(shape, density=min(1.0, 12 / min(shape)), rng=rng, format="coo")
+    counts = sp.coo_array(rng.random(shape) * (rng.random(shape) < 12 / min(shape)))
     counts = sp.csr_array(counts + sp.coo_array((np.ones(max(shape)), [np.arange(max(shape)) % n for n in shape])))
     joint = Joint.from_counts(counts)
     k = min(12, min(shape) - 1)
@@ -293,17 +364,27 @@ def test_sparse_is_never_made_dense(shape):
 
 
 def test_answer_as_large_as_the_table_is_made_dense(monkeypatch):
-    """The one exception: 400 modes of 420 are a dense answer, and a full decomposition is exact for all of them."""
+    """400 modes of 420 are a dense answer, and a full decomposition is exact for all of them."""
     joint = clusters((2000, 420), 5, 30_000)
-    monkeypatch.setattr(full, "_top_modes", None)
+    monkeypatch.setattr(full, "_krylov_modes", None)
+    monkeypatch.setattr(full, "AFFORDABLE", 0)
     m = modes(joint, 419)
     assert_modes(joint, m, np.linalg.svd(dtm(Joint(joint.P.toarray())), compute_uv=False)[:419])
 
 
 def test_many_modes_of_a_sparse_table_leave_it_sparse(monkeypatch):
     monkeypatch.setattr(full, "_all_modes", None)
+    monkeypatch.setattr(full, "AFFORDABLE", 0)
     joint = clusters((2000, 300), 5, 30_000)
     assert_modes(joint, modes(joint, 60))
+
+
+def test_most_modes_of_an_affordable_sparse_table_are_no_work_for_a_krylov_method(work):
+    joint = clusters((800, 700), 5, 20_000)
+    for k, decompositions in ((200, 1), (349, 1), (351, 0)):
+        work["decompositions"] = 0
+        assert_modes(joint, modes(joint, k))
+        assert work == {"products": 0, "decompositions": decompositions}
 
 
 @pytest.mark.parametrize("shape", [(900, 500), (500, 900)])
@@ -364,30 +445,105 @@ def test_dtm_sparse():
     np.testing.assert_allclose(operator.T @ np.eye(4), dtm(joint).T, atol=1e-15)
 
 
-def test_no_convergence_is_an_error(monkeypatch):
-    monkeypatch.setattr(full, "SPARSE_LIMIT", 15)
-    with pytest.raises(np.linalg.LinAlgError, match="did not converge in 15 steps"):
-        modes(as_sparse(with_spectrum(LARGE["flat"], 460, 380)), 5)
+def walk(n: int) -> Joint:
+    """Two neighbours in time of a lazy walk on a path, whose first σ's are a hair's breadth apart."""
+    P = 0.25 * (np.eye(n, k=1) + np.eye(n, k=-1)) + 0.5 * np.eye(n)
+    P[0, 0] = P[-1, -1] = 0.75
+    return Joint(P / n)
 
 
-def test_a_dense_table_without_gaps_is_decomposed_in_full(monkeypatch):
+def walk_sigma(n: int, k: int) -> np.ndarray:
+    return np.cos(np.arange(1, k + 1) * np.pi / (2 * n)) ** 2
+
+
+def lag_table(n: int, rho: float) -> Joint:
+    """Two neighbours in time of an autoregression, on a grid."""
+    grid = np.linspace(-3, 3, n)
+    return Joint.from_counts(np.exp(-(grid**2) / 2 - (grid - rho * grid[:, None]) ** 2 / (2 * (1 - rho**2))))
+
+
+def softmax(n: int, scale: float) -> Joint:
     """A confident softmax: its σ's crowd below 1, closer to each other than any Krylov method can tell apart."""
-    joint = Joint.from_counts(np.exp(15 * np.random.default_rng(1).standard_normal((450, 400))))
-    calls = []
-    all_modes = full._all_modes
-    monkeypatch.setattr(full, "_all_modes", lambda *given: calls.append(given) or all_modes(*given))
-    assert_modes(joint, modes(joint, 1), np.linalg.svd(dtm(joint), compute_uv=False)[:1])
-    assert len(calls) == 1, "the Krylov method has found it: the test no longer tests the full decomposition"
+    return Joint.from_counts(np.exp(scale * np.random.default_rng(1).standard_normal((n, n))))
 
 
-def test_the_krylov_method_is_no_detour(monkeypatch):
-    """On a flat spectrum it does not stop early for a full decomposition, and the check is a fraction of its work."""
-    steps = []
-    gram = krylov.DenseOperator.gram
-    monkeypatch.setattr(krylov.DenseOperator, "gram", lambda B, V: steps.append(V.shape[1]) or gram(B, V))
+WITHOUT_GAPS = {"walk": walk(600), "lags": lag_table(600, 0.99999), "softmax": softmax(450, 15)}
+WITH_GAPS = {
+    "flat": Joint.from_counts(np.random.default_rng(0).poisson(5, (600, 600))),
+    "lags": lag_table(600, 0.99),
+    "long": Joint.from_counts(np.random.default_rng(0).poisson(5, (1600, 380))),
+}
+
+
+@pytest.mark.parametrize("k", [1, 10])
+@pytest.mark.parametrize("name", WITHOUT_GAPS)
+def test_a_dense_table_without_gaps_is_decomposed_directly_and_soon(name, k, work, monkeypatch):
+    """The detour costs little more than the decomposition itself, which costs a fraction of the full one."""
     monkeypatch.setattr(full, "_all_modes", None)
-    modes(Joint.from_counts(np.random.default_rng(0).poisson(5, (600, 600))), 10)
-    assert sum(steps) < 165
+    joint = WITHOUT_GAPS[name]
+    assert_modes(joint, modes(joint, k), np.linalg.svd(dtm(joint), compute_uv=False)[:k], tolerance=1e-11)
+    assert work["products"] <= 1.3 * full._steps_of_direct(joint, k)
+    assert work["decompositions"] == 1
+
+
+@pytest.mark.parametrize("name", WITH_GAPS)
+def test_the_krylov_method_is_no_detour(name, work, monkeypatch):
+    """Even on a flat spectrum it does not stop early, and the check is a fraction of its work."""
+    monkeypatch.setattr(full, "_all_modes", None)
+    monkeypatch.setattr(full, "_direct_modes", None)
+    modes(WITH_GAPS[name], 10)
+    assert work["products"] < 165
+
+
+def test_a_sparse_walk_is_decomposed_directly_where_that_is_affordable(work):
+    joint = as_sparse(walk(450))
+    assert_modes(joint, modes(joint, 40), walk_sigma(450, 40))
+    assert work["decompositions"] == 1
+
+
+def band(shape: tuple[int, int], seed: int = 0) -> sp.csr_array:
+    """Weights near the diagonal, with rows and columns in no order."""
+    rng = np.random.default_rng(seed)
+    x, y = np.arange(shape[0])[:, None] / shape[0], np.arange(shape[1]) / shape[1]
+    table = rng.uniform(0.5, 1.5, shape) * (np.abs(x - y) < 4 / min(shape))
+    return sp.csr_array(table[rng.permutation(shape[0])][:, rng.permutation(shape[1])])
+
+
+BANDED = {
+    "walk": as_sparse(walk(450)),
+    "three walks": Joint.from_counts(sp.csr_array(sp.block_diag([walk(150).P, walk(150).P, walk(160).P]))),
+    "long": Joint.from_counts(band((900, 400))),
+    "broad": Joint.from_counts(band((400, 500))),
+}
+
+
+@pytest.mark.parametrize("k", [1, 12])
+@pytest.mark.parametrize("name", BANDED)
+def test_a_banded_table_too_large_to_be_dense_is_inverted(name, k, work, monkeypatch):
+    monkeypatch.setattr(full, "_may_be_dense", lambda joint: False)
+    monkeypatch.setattr(full, "SPARSE_BUDGET", (100, 120))
+    joint = BANDED[name]
+    m = modes(joint, k)
+    assert_modes(joint, m, full._all_modes(joint, k)[1], tolerance=1e-10)
+    np.testing.assert_allclose(m.sigma, full._all_modes(joint, k)[1], atol=1e-14)
+    assert 100 < work["products"] < 400
+    assert work["decompositions"] == 0
+
+
+def test_a_long_sparse_walk_has_modes(work):
+    n, stay = 5000, np.r_[0.75, np.full(4998, 0.5), 0.75]
+    joint = Joint(sp.csr_array(sp.diags([np.full(n - 1, 0.25), stay, np.full(n - 1, 0.25)], [-1, 0, 1]) / n))
+    np.testing.assert_allclose(modes(joint, 10).sigma, walk_sigma(n, 10), rtol=1e-14)
+    assert work["products"] < 2300
+
+
+def test_what_takes_too_many_steps_is_refused_soon(work, monkeypatch):
+    monkeypatch.setattr(full, "_may_be_dense", lambda joint: False)
+    monkeypatch.setattr(full, "SPARSE_BUDGET", (30, 40))
+    monkeypatch.setattr(full, "AFFORDABLE", 10**5)
+    with pytest.raises(np.linalg.LinAlgError, match=r"after 30 steps .* fall too slowly for 40 steps: .* with a gap"):
+        modes(as_sparse(with_spectrum(LARGE["flat"], 460, 380)), 5)
+    assert work["products"] == 30
 
 
 def test_what_is_no_joint_is_refused():
@@ -443,5 +599,5 @@ def test_left_vectors_of_null_modes():
     rng = np.random.default_rng(0)
     U = np.linalg.qr(rng.standard_normal((60, 4)))[0]
     V = np.linalg.qr(rng.standard_normal((30, 3)))[0]
-    left, _, _ = krylov._triples(U[:, :3] + 1e-13 * rng.standard_normal((60, 3)), V, U)
+    left, _, _ = krylov._triples(U[:, :3] + 1e-13 * rng.standard_normal((60, 3)), V, U, rng)
     np.testing.assert_allclose(np.hstack([U, left]).T @ left, np.eye(7, 3, k=-4), atol=1e-14)

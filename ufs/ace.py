@@ -14,8 +14,8 @@ from scipy.linalg import lapack
 
 from ufs import _checks as check
 from ufs._symbols import column
-from ufs.dtm import Modes, _mode_count, _signs, dtm
-from ufs.joint import Joint
+from ufs.dtm import Modes, _mode_count, _signs, _unit_roots, dtm
+from ufs.joint import Joint, required
 
 __all__ = ["AceModes", "ace", "ace_sweep", "equal_mass_bins"]
 
@@ -23,7 +23,7 @@ Array: TypeAlias = NDArray[np.float64]
 Map: TypeAlias = Callable[[Array], Array]
 
 DENSE_CELLS = 2**16  # a table with fewer cells than this, or than samples, is counted by addition instead of sorting
-ROUNDING = 1e-14  # conditional expectation has norm 1: what moves by less than this has come to rest
+ROUNDING = 1e-14  # of what is added up: an image of this size has no direction of its own
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,9 +38,10 @@ class AceModes(Modes):
     sigma_history : ndarray, shape (sweeps, k)
         The singular values as estimated in each sweep.
     angle : ndarray, shape (sweeps,)
-        Largest principal angle, in radians, between the span of f before and after each sweep.
+        Largest principal angle, in radians, between the span of f before and after each sweep. A feature that a sweep
+        makes vanish up to rounding (its σ is below 1e-14) has no direction after it, and does not count.
     converged : bool
-        Whether the last sweep moved the span by no more than the tolerance.
+        Whether the last sweep turned the span by no more than the tolerance: ``angle[-1] <= tolerance``.
     joint : Joint or None
         The table that was iterated on, whose labels name the rows of f and g; None where smoothers were given.
     """
@@ -94,7 +95,8 @@ def ace(
     start : array_like, shape (\|𝒳\|, k), optional
         Features from which to start, or of shape (n, k) with smoothers. By default random ones, the same every time.
     tolerance : float
-        Stop when no feature has left the span of the sweep before by more than this share of its length.
+        Stop when a sweep turns the span of f by no more than this angle, in radians. It is not the angle to the span
+        of the modes: see the notes.
     max_sweeps : int
         Stop in any case, with a warning.
 
@@ -109,18 +111,28 @@ def ace(
         As :class:`~ufs.joint.Joint` does for samples and tables; if y, bins and smoothers do not go together, or one of
         the latter two is no pair where it should be; if k is out of range; if start has the wrong shape, is not finite
         or its columns are linearly dependent after centring; if a smoother returns another shape or values that are
-        not finite; if tolerance or max_sweeps is not positive.
+        not finite, or makes constants of random values; if tolerance or max_sweeps is not positive.
 
     Warns
     -----
     RuntimeWarning
-        If max_sweeps sweeps were not enough.
+        Where the result has not converged: because max_sweeps sweeps were not enough, or because rounding keeps the
+        span from coming to rest within the tolerance. For sparse tables and smoothers that happens at tolerances below
+        some :math:`10^{-16} / \sigma_k`; for dense tables, where the strong trivial mode is taken out beforehand,
+        below :math:`10^{-16}\, \Vert \tilde B \Vert / \sigma_k`.
 
     Notes
     -----
     L. Breiman, J. H. Friedman, "Estimating optimal transformations for multiple regression and correlation", JASA 80
-    (1985) 580-598, has k = 1 for one or more X. :func:`~ufs.dtm.modes` finds the same modes by a decomposition, whose
-    cost does not depend on the gap between :math:`\sigma_k` and :math:`\sigma_{k+1}`.
+    (1985) 580-598, has k = 1 for one or more X.
+
+    A last turn by an angle α says that f is within :math:`\alpha / (1 - \rho)` of the span of the first k modes, with
+    :math:`\rho = (\sigma_{k+1}/\sigma_k)^2`, for small angles and up to rounding: twice the tolerance at
+    :math:`\rho = 1/2`, and a million times the tolerance where the two σ's differ by half a millionth of their size.
+    (A start that is all but uncorrelated with one of the modes is the exception: there the iteration can rest far from
+    them.) :func:`~ufs.dtm.modes` finds the same modes by a decomposition, which needs no such start, is exact to
+    residuals of :math:`10^{-10}`, and suffers less from a small gap: its steps grow as the root of the number of
+    sweeps, and where they become too many a direct decomposition takes over.
 
     Examples
     --------
@@ -141,13 +153,14 @@ def ace(
         if y is None or bins is not None:
             raise ValueError("smoothers work on samples: give x and y, and no bins")
         joint, given = None, _smoothed(x, y, smoothers)
-    k = _mode_count(k, (given.root_x.size, given.root_y.size))
+    k = _mode_count(k, (given.root_x.size, given.root_y.size), of="a table" if joint else "a pair of smoothers")
+    name = "start"
     if start is None:
         start = _random(given.root_x.size, k)
         if smoothers is not None:
-            start = given.to_x(start)  # a start has to be a function of x
-    Q = _orthonormal(given.root_x, start, k, "start")
-    return _finish(_iterate(given, Q, tolerance, max_sweeps), given, joint)
+            start, name = given.to_x(start), "what the smoother given_x makes of random values"  # functions of x
+    Q = _orthonormal(given.root_x, start, k, name)
+    return _finish(_iterate(given, Q, tolerance, max_sweeps), given, joint, tolerance)
 
 
 def ace_sweep(joint: Joint, f: ArrayLike) -> tuple[Array, Array, Array]:
@@ -171,7 +184,8 @@ def ace_sweep(joint: Joint, f: ArrayLike) -> tuple[Array, Array, Array]:
     Raises
     ------
     ValueError
-        If f has the wrong shape, is not finite or its columns are linearly dependent after centring.
+        If there is no Joint; if f has the wrong shape, is not finite or its columns are linearly dependent after
+        centring.
 
     Examples
     --------
@@ -180,11 +194,11 @@ def ace_sweep(joint: Joint, f: ArrayLike) -> tuple[Array, Array, Array]:
     (array([[ 1., -1.]]), array([[ 1., -1.]]), array([0.8]))
     """
     f = check.real(f, "f")
-    columns = _mode_count(f.shape[1] if f.ndim == 2 else 1, joint.P.shape)
+    columns = _mode_count(f.shape[1] if f.ndim == 2 else 1, required(joint).P.shape, name="the number of columns of f")
     given = _expectations(joint)
     root_x, root_y = given.root_x[:, None], given.root_y[:, None]
     V, U, sigma, after, _ = _sweep(given, _orthonormal(given.root_x, f, columns, "f"))
-    overlap = (root_x * f).T @ V  # each new feature points where the given ones do
+    overlap = (root_x * (f / np.abs(f).max(axis=0))).T @ V  # each new feature points where the given ones do
     signs = np.where(overlap[np.abs(overlap).argmax(axis=0), np.arange(columns)] < 0, -1.0, 1.0)
     turned = np.where(np.sum(after * V, axis=0) < 0, -signs, signs)
     return turned * after / root_x, signs * U / root_y, np.clip(sigma, 0, 1)
@@ -192,6 +206,12 @@ def ace_sweep(joint: Joint, f: ArrayLike) -> tuple[Array, Array, Array]:
 
 def equal_mass_bins(values: ArrayLike, m: int) -> NDArray[np.intp]:
     r"""Put continuous samples into m bins that hold, up to ties, equally many of them.
+
+    Each of the m − 1 cuts, of which the j-th should have :math:`j n / m` samples below it, is made between two
+    different values: where that number comes nearest. Of two cuts equally near it is the one nearer to the median, and
+    at the median the one above. So bins of distinct values differ by one sample at most; no bin has more or less than
+    n/m samples by more than the largest number of equal ones; and only the order of the values counts, not their
+    distances. Negated values are in the same bins in opposite order, but for values around the median itself.
 
     Parameters
     ----------
@@ -214,11 +234,18 @@ def equal_mass_bins(values: ArrayLike, m: int) -> NDArray[np.intp]:
     >>> equal_mass_bins([0.3, 9.0, 0.1, 2.5], 2)
     array([0, 1, 0, 1])
     """
-    values = _continuous(values, "values")
-    if isinstance(m, bool) or not isinstance(m, int | np.integer) or not 2 <= m <= values.size:
-        raise ValueError(f"m = {m!r}: {values.size} values can be put into 2 to {values.size} bins")
-    edges = np.quantile(values, np.arange(1, m) / m)
-    return np.searchsorted(edges, values, side="left")
+    numbers = _continuous(values, "values")
+    n = numbers.size
+    if isinstance(m, bool) or not isinstance(m, int | np.integer) or not 2 <= m <= n:
+        few = f"an integer from 2 to {n}" if n > 1 else "for two values or more"
+        raise ValueError(f"m = {m!r}: the number of bins for {n} values must be {few}")
+    ranked = np.sort(_exact(values, numbers))
+    j = np.arange(1, int(m))
+    tied = ranked[j * n // m]
+    low, high = (np.searchsorted(ranked, tied, side=side) for side in ("left", "right"))  # the cuts around each rank
+    nearer = (low + high) * m - 2 * j * n
+    cuts = np.where((nearer > 0) | ((nearer == 0) & (2 * j > m)), low, high)
+    return np.searchsorted(ranked[cuts[cuts < n]], _exact(values, numbers), side="right")
 
 
 # ---- input -----------------------------------------------------------------------------------------------------------
@@ -266,16 +293,22 @@ def _continuous(values: ArrayLike, name: str) -> Array:
     return samples
 
 
+def _exact(values: ArrayLike, numbers: Array) -> NDArray[Any]:
+    """The values themselves where they are integers, of which large ones would become equal as floats."""
+    original = np.asarray(values)
+    return original if original.dtype.kind in "iu" else numbers
+
+
 def _binned(values: ArrayLike, bins: Any, name: str) -> Any:
     if bins is None:
         return values
-    values = _continuous(values, name)
+    numbers = _continuous(values, name)
     if np.ndim(bins) == 0:
         return equal_mass_bins(values, bins)
     edges = check.real(bins, f"the row of bin edges of {name}")
     if edges.ndim != 1 or not (np.diff(edges) > 0).all():
         raise ValueError(f"the bin edges of {name} must be one row of increasing numbers")
-    return np.digitize(values, edges)
+    return np.digitize(numbers, edges)
 
 
 def _random(size: int, k: int) -> Array:
@@ -290,12 +323,15 @@ def _orthonormal(root: Array, features: ArrayLike, k: int, name: str) -> Array:
             f"{name} has shape {values.shape}: it needs one row for each of the {root.size} symbols or samples of X "
             f"and one column for each of the {k} features"
         )
-    V = root[:, None] * check.finite(values, name)
+    largest = np.abs(check.finite(values, name)).max(axis=0)  # first of all: squares of what is left do not overflow
+    values = values / np.where(largest > 0, largest, 1)
+    values = values - values[root.argmax()]  # so that next to nearly all mass the little that varies is not rounded off
+    V = root[:, None] * np.where(np.abs(values) > ROUNDING, values, 0)
     size = np.linalg.norm(V, axis=0)
     Q, R = _recentred(root, V / np.where(size > 0, size, 1))
     if np.linalg.svd(R, compute_uv=False)[-1] <= ROUNDING * len(root):
         raise ValueError(
-            f"the features in {name} are constant or linearly dependent: after centring they must span {k} dimensions"
+            f"the columns of {name} are constant or linearly dependent: after centring they must span {k} dimensions"
         )
     return Q
 
@@ -310,6 +346,7 @@ class _Expectations(NamedTuple):
     to_x: Map
     root_x: Array
     root_y: Array
+    norm: float = 1.0  # of what is added up: rounding errors of an image are in proportion to it, not to the image
     cross: Callable[[Array, Array], Array] | None = None  # U, V to their correlations, where ``to_y`` does not tell
 
 
@@ -321,12 +358,14 @@ class _Iterated(NamedTuple):
     s: Array
     sigmas: list[Array]
     angles: list[float]
-    rests: bool
+    rounded: bool  # whether rounding, rather than rest, has ended it
 
 
 def _expectations(joint: Joint) -> _Expectations:
-    B = dtm(joint, centered=not sp.issparse(joint.P))  # the sweeps centre; a table that is sparse stays so
-    return _Expectations(lambda V: B @ V, lambda U: B.T @ U, np.sqrt(joint.px), np.sqrt(joint.py))
+    sparse = sp.issparse(joint.P)
+    B = dtm(joint, centered=not sparse)  # the sweeps centre; a table that is sparse stays so
+    norm = 1.0 if sparse else float(np.linalg.norm(B))
+    return _Expectations(lambda V: B @ V, lambda U: B.T @ U, *_unit_roots(joint), norm)
 
 
 def _smoothed(x: Any, y: Any, smoothers: tuple[Map, Map]) -> _Expectations:
@@ -338,7 +377,7 @@ def _smoothed(x: Any, y: Any, smoothers: tuple[Map, Map]) -> _Expectations:
         raise ValueError("smoothers is no pair: give (given_x, given_y), one function for each side")
     given_x, given_y = (_checked(smooth, name) for smooth, name in zip(smoothers, ("given_x", "given_y"), strict=True))
     root = np.full(len(x), 1 / np.sqrt(len(x)))
-    return _Expectations(given_y, given_x, root, root, lambda U, V: U.T @ V)
+    return _Expectations(given_y, given_x, root, root, cross=lambda U, V: U.T @ V)
 
 
 def _checked(smooth: Map, name: str) -> Map:
@@ -373,31 +412,43 @@ def _sweep(given: _Expectations, Q: Array) -> tuple[Array, Array, Array, Array, 
 
 
 def _iterate(given: _Expectations, Q: Array, tolerance: float, max_sweeps: int) -> _Iterated:
-    """Sweep until the span of Q rests."""
+    """Sweep until the span of Q rests, or the second half of all sweeps has brought no more than rounding does."""
     sigmas: list[Array] = []
     angles: list[float] = []
-    for _ in range(max_sweeps):
+    rounded = False
+    while len(angles) < max_sweeps and not rounded:
         V, U, s, Q, image = _sweep(given, Q)
-        image = image - np.outer(given.root_x, given.root_x @ image)
-        left_behind = np.linalg.norm(image - V @ (V.T @ image), axis=0)
-        rests = bool(np.all(left_behind <= tolerance * np.linalg.norm(image, axis=0) + ROUNDING))
+        size = np.linalg.norm(image - np.outer(given.root_x, given.root_x @ image), axis=0)
+        counts = size > ROUNDING
         sigmas.append(s)
-        sine = np.linalg.svd(Q - V @ (V.T @ Q), compute_uv=False)[0]
-        angles.append(float(np.arcsin(min(1.0, sine))))
-        if rests:
+        angles.append(_angle(V[:, counts], Q))
+        if angles[-1] <= tolerance:
             break
-    return _Iterated(V, U, s, sigmas, angles, rests)
+        noise = ROUNDING * given.norm / size[counts].min()
+        rounded = angles[-1] <= noise and angles[-1] >= min(angles[: len(angles) // 2], default=np.inf)
+    return _Iterated(V, U, s, sigmas, angles, rounded)
 
 
-def _finish(found: _Iterated, given: _Expectations, joint: Joint | None) -> AceModes:
-    V, U, s, sigmas, angles, rests = found
-    if not rests:
+def _angle(V: Array, Q: Array) -> float:
+    """Largest angle between the span of V and that of Q, which has as many dimensions or more."""
+    sine = np.linalg.svd(V - Q @ (Q.T @ V), compute_uv=False)
+    return float(np.arcsin(np.clip(sine.max(initial=0), 0, 1)))
+
+
+def _finish(found: _Iterated, given: _Expectations, joint: Joint | None, tolerance: float) -> AceModes:
+    V, U, s, sigmas, angles, rounded = found
+    converged = bool(angles[-1] <= tolerance)
+    if not converged:
+        if rounded:
+            advice = f"rounding keeps them at it, at σ_k = {s[-1]:.1e}; a tolerance of {2 * angles[-1]:.0e} is reached"
+        else:
+            other = ", or use ufs.modes" if joint else ""
+            advice = f"allow more sweeps, or another k if σ_k and σ_k+1 are close{other}"
         warnings.warn(
-            f"after {len(angles)} sweeps the features still turn by {angles[-1]:.1e} a sweep: σ_k and σ_k+1 are close; "
-            "ask for another k, allow more sweeps, or use ufs.modes",
+            f"after {len(angles)} sweeps the features still turn by {angles[-1]:.1e} a sweep: {advice}",
             RuntimeWarning,
             stacklevel=3,
         )
     signs = _signs(V)
     f, g = signs * V / given.root_x[:, None], signs * U / given.root_y[:, None]
-    return AceModes(np.clip(s, 0, 1), f, g, np.array(sigmas), np.array(angles), rests, joint)
+    return AceModes(np.clip(s, 0, 1), f, g, np.array(sigmas), np.array(angles), converged, joint)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import operator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -14,7 +15,16 @@ from numpy.typing import NDArray
 from scipy.linalg import svd
 from scipy.sparse.linalg import aslinearoperator
 
-from ufs._krylov import DenseOperator, SparseOperator, Triples, top_triples
+from ufs._krylov import (
+    GRAM_ASPECT,
+    ROOM,
+    BandedOperator,
+    DenseOperator,
+    SparseOperator,
+    Triples,
+    direct_triples,
+    top_triples,
+)
 from ufs.joint import Joint, required
 
 __all__ = ["Modes", "dtm", "maximal_correlation", "modes"]
@@ -22,9 +32,13 @@ __all__ = ["Modes", "dtm", "maximal_correlation", "modes"]
 Array: TypeAlias = NDArray[np.float64]
 
 SMALL_TABLE = 2**17  # cells (362 x 362) up to which a full decomposition is the fastest
-FEW = 0.1  # of all modes: who asks for more of them gets a full decomposition
-DENSE_LIMIT = 200  # Krylov steps, and two for each row or column: a full decomposition takes about as long
-SPARSE_LIMIT = 100_000  # Krylov steps, a thousand times the usual number
+MOST = 0.5  # of all modes: who asks for more of them gets a full decomposition
+AFFORDABLE = 2**24  # cells (128 MB) up to which a sparse table may be made dense
+LEAST = 100  # Krylov steps that are made in any case
+SPARSE_BUDGET = 2_000, 20_000  # Krylov steps before they are judged, and too many, where there is no other way …
+BATCH = 500  # … for each so many modes begun
+GEMM, EIGH, SPARSE = 0.06, 0.36, 3.0  # time of an operation, where one of a dense matrix with a vector takes 1
+OVERHEAD = 2**16  # entries of a matrix that are multiplied with a vector in the time that a step takes beside its work
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,6 +54,12 @@ class Modes:
         :math:`P_X`, and uncorrelated with the other columns.
     g : ndarray, shape (\|𝒴\|, k)
         Column i is :math:`g_i(y) = \psi_i^Y(y) / \sqrt{P_Y(y)}`, likewise under :math:`P_Y`.
+
+    Notes
+    -----
+    What rounding does to :math:`\psi_i^X(x)`, some :math:`10^{-16}`, is divided by :math:`\sqrt{P_X(x)}`. Under
+    :math:`P_X` that counts for nothing; but at a symbol of probability :math:`10^{-20}` a feature has six digits behind
+    the point, and at one of :math:`10^{-32}` none.
     """
 
     sigma: NDArray[np.float64]
@@ -70,13 +90,17 @@ def dtm(joint: Joint, centered: bool = True) -> Any:
     array([[ 0.4, -0.4],
            [-0.4,  0.4]])
     """
-    root_x, root_y = np.sqrt(required(joint).px), np.sqrt(joint.py)
-    if sp.issparse(joint.P):
+    if sp.issparse(required(joint).P):
+        root_x, root_y = np.sqrt(joint.px), np.sqrt(joint.py)
         B = sp.diags_array(1 / root_y) @ joint.P.T @ sp.diags_array(1 / root_x)
         if not centered:
             return B.tocsr()
         return aslinearoperator(B) - aslinearoperator(root_y[:, None]) @ aslinearoperator(root_x[None, :])
-    return _centred(joint.P, joint.px, joint.py) if centered else joint.P.T / root_x / root_y[:, None]
+    return (
+        _centred(joint.P, joint.px, joint.py)
+        if centered
+        else joint.P.T / np.sqrt(joint.px) / np.sqrt(joint.py)[:, None]
+    )
 
 
 def _centred(P: Array, px: Array, py: Array) -> Array:
@@ -119,21 +143,28 @@ def modes(joint: Joint, k: int | None = None) -> Modes:
     ValueError
         If k is not an integer between 1 and K, or there is no Joint.
     numpy.linalg.LinAlgError
-        If the Krylov method does not converge on a sparse table: σ_k and its neighbours differ by hardly more than
-        rounding.
+        If a sparse table of more than 2²⁴ cells, with no order in which it is a narrow band, has σ's so close to their
+        neighbours that the Krylov method foresees, after 2,000 steps, more than 20,000 of them (for k below 500; for
+        larger k, both are that many for each 500 modes begun).
 
     Notes
     -----
-    Small tables, and requests for so many modes that the answer is as large as the dense table, take a full singular
-    value decomposition, and so do dense tables on which the following has not come to its end at about the same cost.
+    Tables of up to 2¹⁷ cells, and requests for more than half of all modes, take a full singular value decomposition.
     Otherwise the modes come from a Krylov method. It stops once the residuals
     :math:`\Vert \tilde B \psi_i^X - \sigma_i \psi_i^Y \Vert` and
     :math:`\Vert \tilde B^{\mathsf T} \psi_i^Y - \sigma_i \psi_i^X \Vert` are at most :math:`10^{-10}`, so that the
     error of σ_i, which is quadratic in them, is that of rounding; and once a further run, from a fresh start, has
     found nothing above σ_k in what the modes leave of :math:`\tilde B`, so that no copy of a repeated σ is missed.
     (That run starts from a random vector of a fixed seed: the assurance is overwhelming probability, not proof.)
-    No sparse table is made dense but in the two cases named first: up to 2¹⁷ cells, and
-    (\|𝒳\| + \|𝒴\|) k ≥ \|𝒳\| \|𝒴\|.
+
+    Where σ_k and its neighbours are so close that it would take longer than a decomposition of the Gram matrix of the
+    shorter side, that is done instead: it has the same residuals, needs no gap and misses no copy. What takes longer is
+    foreseen from counts of operations and from how the residuals fall, so that the same table always goes the same
+    way; the attempt and the decomposition cost about twice the cheaper of the two, and less than a full singular value
+    decomposition. A sparse table whose dense form would have more than 2²⁴ cells (128 MB) is inverted about σ = 1
+    instead, if its symbols have an order (reverse Cuthill–McKee) in which a band of no more cells than that holds its
+    entries; with the same residuals and the same check. None of such a size is made dense, but for an answer that is
+    as large as the dense table: (\|𝒳\| + \|𝒴\|) k ≥ \|𝒳\| \|𝒴\|.
 
     Where σ's are equal, the modes are one orthonormal choice of many, which may change with the number of threads.
 
@@ -145,8 +176,10 @@ def modes(joint: Joint, k: int | None = None) -> Modes:
     """
     most = min(required(joint).P.shape) - 1
     k = most if k is None else _mode_count(k, joint.P.shape)
-    root_x, root_y = np.sqrt(joint.px), np.sqrt(joint.py)
-    psi_y, sigma, psi_x = _triples(joint, k)
+    root_x, root_y = _unit_roots(joint)
+    psi_y, sigma, psi_x = (
+        _triples(joint, k) if most else (np.empty((root_y.size, 0)), np.empty(0), np.empty((root_x.size, 0)))
+    )
     signs = _signs(psi_x)
     return Modes(np.clip(sigma, 0, 1), signs * psi_x / root_x[:, None], signs * psi_y / root_y[:, None])
 
@@ -163,6 +196,13 @@ def maximal_correlation(joint: Joint) -> float:
     float
         Between 0 and 1; 0 where one of the variables is constant, and has no non-constant function.
 
+    Raises
+    ------
+    ValueError
+        If there is no Joint.
+    numpy.linalg.LinAlgError
+        As :func:`modes` does.
+
     Examples
     --------
     >>> round(maximal_correlation(Joint([[0.45, 0.05], [0.05, 0.45]])), 12)
@@ -171,31 +211,61 @@ def maximal_correlation(joint: Joint) -> float:
     return float(modes(joint, 1).sigma[0]) if min(required(joint).P.shape) > 1 else 0.0
 
 
-def _mode_count(k: int, shape: tuple[int, int]) -> int:
+def _mode_count(k: int, shape: tuple[int, int], name: str = "k", of: str = "a table") -> int:
     most = min(shape) - 1
     try:
         count = operator.index(k)
     except TypeError:
-        raise ValueError(f"k = {k!r} is not an integer: it is how many modes to compute") from None
+        raise ValueError(f"{name} = {k!r} is not an integer: it is how many modes to compute") from None
     if not 1 <= count <= most:
-        raise ValueError(f"k = {k}: a table of shape {shape} has {most} modes, so k must be in 1..{most}")
+        rule = f"so {name} must be in 1..{most}" if most else "as a variable with one symbol has no feature that varies"
+        raise ValueError(f"{name} = {k}: {of} of shape {shape} has {most} modes, {rule}")
     return count
 
 
+def _unit_roots(joint: Joint) -> tuple[Array, Array]:
+    """Square roots of the marginals, of length 1 to rounding: the mass of a Joint may differ from 1 by 1e-9."""
+    root_x, root_y = np.sqrt(joint.px), np.sqrt(joint.py)
+    return root_x / np.linalg.norm(root_x), root_y / np.linalg.norm(root_y)
+
+
 def _triples(joint: Joint, k: int) -> Triples:
-    if not _full_is_best(joint, k):
+    if _full_is_best(joint, k):
+        return _all_modes(joint, k)
+    if not _may_be_dense(joint):
+        patience, limit = ((1 + k // BATCH) * steps for steps in SPARSE_BUDGET)
         try:
-            return _top_modes(joint, k)
-        except np.linalg.LinAlgError:
-            if sp.issparse(joint.P):
-                raise
-    return _all_modes(joint, k)
+            return _krylov_modes(joint, k, (patience, limit))
+        except np.linalg.LinAlgError as unfinished:
+            with suppress(np.linalg.LinAlgError):
+                return _krylov_modes(joint, k, (patience, limit), banded=True)
+            raise unfinished
+    steps = _steps_of_direct(joint, k)
+    if 2 * k <= steps:  # a Krylov method makes two steps and more for a mode
+        with suppress(np.linalg.LinAlgError):
+            return _krylov_modes(joint, k, (steps, 2 * steps))
+    return _direct_modes(joint, k)
 
 
 def _full_is_best(joint: Joint, k: int) -> bool:
     """Whether to decompose the full dense matrix: always allowed where it is no larger than the answer."""
-    cells, short = joint.P.shape[0] * joint.P.shape[1], min(joint.P.shape)
-    return cells <= max(SMALL_TABLE, sum(joint.P.shape) * k) or (not sp.issparse(joint.P) and k > FEW * short)
+    cells, short = math.prod(joint.P.shape), min(joint.P.shape)
+    return cells <= max(SMALL_TABLE, sum(joint.P.shape) * k) or (_may_be_dense(joint) and k > MOST * short)
+
+
+def _may_be_dense(joint: Joint) -> bool:
+    return not sp.issparse(joint.P) or math.prod(joint.P.shape) <= AFFORDABLE
+
+
+def _steps_of_direct(joint: Joint, k: int) -> int:
+    """How many Krylov steps take as long as the direct decomposition: counted, not timed, so as to be repeatable."""
+    long, short = max(joint.P.shape), min(joint.P.shape)
+    direct = GEMM * 2 * long * short**2 + EIGH * 4 / 3 * short**3
+    if sp.issparse(joint.P):
+        entries = SPARSE * joint.P.nnz
+    else:
+        entries = long * short if long < GRAM_ASPECT * short else short**2 / 2
+    return max(LEAST, int(direct / (4 * (entries + 2 * (k + ROOM) * short + OVERHEAD))))
 
 
 def _all_modes(joint: Joint, k: int) -> Triples:
@@ -205,7 +275,7 @@ def _all_modes(joint: Joint, k: int) -> Triples:
     same singular values: its null vectors, unlike those of the DTM itself, cannot be contaminated by the roots.
     """
     B = _centred(joint.P.toarray() if sp.issparse(joint.P) else joint.P, joint.px, joint.py)
-    w_y, w_x = _reflector(np.sqrt(joint.py)), _reflector(np.sqrt(joint.px))
+    w_x, w_y = map(_reflector, _unit_roots(joint))
     block = _reflect(w_x, _reflect(w_y, B).T).T[1:, 1:]
     U, sigma, Vt = svd(block, full_matrices=False, overwrite_a=True, check_finite=False)
     pad = np.zeros((1, k))
@@ -223,20 +293,43 @@ def _reflect(w: Array, A: Array) -> Array:
     return A - np.outer(2 * w, w @ A)
 
 
-def _top_modes(joint: Joint, k: int) -> Triples:
+def _krylov_modes(joint: Joint, k: int, budget: tuple[int, int], banded: bool = False) -> Triples:
     """Top k singular triples of the centred DTM by Krylov runs, each orthogonal to all that was found before."""
-    tall = joint.P.shape[0] >= joint.P.shape[1]
-    p_long, p_short = (joint.px, joint.py) if tall else (joint.py, joint.px)
+    tall = _is_tall(joint)
     with ThreadPoolExecutor() as pool:  # which has no thread before it has work
         B: DenseOperator | SparseOperator
         if sp.issparse(joint.P):
-            B = SparseOperator(joint.P if tall else joint.P.T.tocsr(), p_long, p_short, pool.map)
-            limit = SPARSE_LIMIT
+            p_long, p_short = (joint.px, joint.py) if tall else (joint.py, joint.px)
+            table = (joint.P if tall else joint.P.T.tocsr(), p_long, p_short, pool.map)
+            B = BandedOperator(*table, AFFORDABLE) if banded else SparseOperator(*table)
         else:
-            B = DenseOperator(dtm(joint).T if tall else dtm(joint))
-            limit = DENSE_LIMIT + 2 * len(p_short)
-        U, s, V = top_triples(B, np.sqrt(p_long), np.sqrt(p_short), k, limit)
-    return (V, s, U) if tall else (U, s, V)
+            B = _dense_operator(joint)
+        return _by_side(top_triples(B, *_roots_by_length(joint), k, budget), tall)
+
+
+def _direct_modes(joint: Joint, k: int) -> Triples:
+    """The same from all of a Gram matrix, for which a sparse table is made dense."""
+    return _by_side(direct_triples(_dense_operator(joint), *_roots_by_length(joint), k), _is_tall(joint))
+
+
+def _dense_operator(joint: Joint) -> DenseOperator:
+    B = _centred(joint.P.toarray() if sp.issparse(joint.P) else joint.P, joint.px, joint.py)
+    return DenseOperator(B.T if _is_tall(joint) else B)
+
+
+def _is_tall(joint: Joint) -> bool:
+    return bool(joint.P.shape[0] >= joint.P.shape[1])
+
+
+def _roots_by_length(joint: Joint) -> tuple[Array, Array]:
+    root_x, root_y = _unit_roots(joint)
+    return (root_x, root_y) if _is_tall(joint) else (root_y, root_x)
+
+
+def _by_side(triples: Triples, tall: bool) -> Triples:
+    """Vectors of Y, singular values and vectors of X, from those of the long side and of the short."""
+    of_long, sigma, of_short = triples
+    return (of_short, sigma, of_long) if tall else triples
 
 
 def _signs(psi: NDArray[np.float64]) -> NDArray[np.float64]:
