@@ -295,7 +295,7 @@ def _continuous(values: ArrayLike, name: str) -> Array:
 
 def _exact(values: ArrayLike, numbers: Array) -> NDArray[Any]:
     """The values themselves where they are integers, of which large ones would become equal as floats."""
-    original = np.asarray(values)
+    original = check.array(values, "values")
     return original if original.dtype.kind in "iu" else numbers
 
 
