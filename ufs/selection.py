@@ -14,9 +14,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from ufs import _checks as check
 from ufs.dtm import _reflect, _reflector, dtm
-from ufs.inference import _orthonormal, feature_exponent
+from ufs.inference import feature_exponent
 from ufs.joint import Joint
-from ufs.local import _eps_within_simplex, _largest_eps, _reference_row
+from ufs.local import _eps_within_simplex, _largest_eps, _orthonormal, _reference_row
 
 __all__ = ["attribute_exponents", "averaged_exponent", "captured", "largest_eps", "random_attribute", "rotate"]
 
@@ -181,7 +181,7 @@ def captured(h: ArrayLike, joint: Joint, of: str = "Y") -> float:
     if of not in ("X", "Y"):
         raise ValueError(f"of = {of!r}: features are of 'Y' or of 'X'")
     B, p = (dtm(joint).T, joint.py) if of == "Y" else (dtm(joint), joint.px)
-    xi, _, _ = _orthonormal(check.features(h, p.size, of), p)
+    xi = _orthonormal(check.features(h, p.size, of), p)
     return float(np.sum((B @ xi) ** 2))
 
 
