@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import operator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -24,6 +24,7 @@ Array: TypeAlias = NDArray[np.float64]
 SMALL_TABLE = 2**17  # cells (362 x 362) up to which a full decomposition is the fastest
 FEW = 0.1  # of all modes: who asks for more of them gets a full decomposition
 DENSE_LIMIT = 200  # Krylov steps, and two for each row or column: a full decomposition takes about as long
+ROUNDING = 64 * float(np.finfo(float).eps)  # of the sum of a table that was divided by its sum
 SPARSE_LIMIT = 100_000  # Krylov steps, a thousand times the usual number
 
 
@@ -70,13 +71,20 @@ def dtm(joint: Joint, centered: bool = True) -> Any:
     array([[ 0.4, -0.4],
            [-0.4,  0.4]])
     """
-    root_x, root_y = np.sqrt(required(joint).px), np.sqrt(joint.py)
+    joint = _normalised(required(joint))
+    root_x, root_y = np.sqrt(joint.px), np.sqrt(joint.py)
     if sp.issparse(joint.P):
         B = sp.diags_array(1 / root_y) @ joint.P.T @ sp.diags_array(1 / root_x)
         if not centered:
             return B.tocsr()
         return aslinearoperator(B) - aslinearoperator(root_y[:, None]) @ aslinearoperator(root_x[None, :])
     return _centred(joint.P, joint.px, joint.py) if centered else joint.P.T / root_x / root_y[:, None]
+
+
+def _normalised(joint: Joint) -> Joint:
+    """The table divided by its sum: only then have the roots of its marginals length one, and the modes mean zero."""
+    mass = joint.px.sum()
+    return joint if abs(mass - 1) <= ROUNDING else replace(joint, P=joint.P / mass)
 
 
 def _centred(P: Array, px: Array, py: Array) -> Array:
@@ -145,6 +153,7 @@ def modes(joint: Joint, k: int | None = None) -> Modes:
     """
     most = min(required(joint).P.shape) - 1
     k = most if k is None else _mode_count(k, joint.P.shape)
+    joint = _normalised(joint)
     root_x, root_y = np.sqrt(joint.px), np.sqrt(joint.py)
     psi_y, sigma, psi_x = _triples(joint, k)
     signs = _signs(psi_x)

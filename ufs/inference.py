@@ -175,7 +175,8 @@ def feature_exponent(h: ArrayLike, p1: ArrayLike, p2: ArrayLike) -> float:
     Parameters
     ----------
     h : array_like, shape (n,) or (n, k)
-        One value, or k values, for each symbol. Neither centred nor independent columns are needed.
+        One value, or k values, for each symbol. Only the span of the columns and a constant counts: columns that are
+        constant, or combinations of others as far as the digits of their values tell, add nothing.
     p1, p2 : array_like, shape (n,)
         Probabilities, all positive.
 
@@ -188,10 +189,12 @@ def feature_exponent(h: ArrayLike, p1: ArrayLike, p2: ArrayLike) -> float:
     Raises
     ------
     ValueError
-        If p1 or p2 is not a distribution, has a zero, or does not fit h; if h is not finite.
+        If p1 or p2 is not a distribution, has a zero, or does not fit h; if h is not finite; if a column of h is not
+        constant, but varies by less than 16 units in the last place of its largest value, which may be rounding.
     ArithmeticError
-        If the two bounds of the exponent are further apart than 1e-8 of its size, which only probabilities or
-        features of absurd range bring about.
+        If the two bounds of the exponent are further apart than 1e-8 of its size (or of 2e-308, below which doubles
+        lose digits). It takes several features whose values range over more than eight orders of magnitude, and
+        probabilities that range over a hundred.
 
     Examples
     --------
@@ -237,9 +240,11 @@ def exponent_bounds(h: ArrayLike, p1: ArrayLike, p2: ArrayLike) -> ExponentBound
 
     Notes
     -----
-    The dual is concave, and with positive probabilities its maximum lies in the interior. Newton's method starts from
-    the local solution, in coordinates in which h is white under (P₁ + P₂)/2; where it does not settle, a trust-region
-    method (``scipy.optimize.minimize``) takes over.
+    p1 and p2 are divided by their sums. The dual is concave, and with positive probabilities its maximum lies in the
+    interior. Newton's method starts from the local solution and is kept within a region in which it can be trusted, in
+    coordinates in which a step is the logarithm of what it does to the probabilities. The rate functions are sums of
+    terms that are not negative: the bounds have nearly all their digits however close p1 and p2 are, and however rare
+    the symbols by which they differ.
 
     Examples
     --------
@@ -253,7 +258,8 @@ def exponent_bounds(h: ArrayLike, p1: ArrayLike, p2: ArrayLike) -> ExponentBound
     with np.errstate(over="ignore"):
         theta = np.ldexp(scaled, -span.exponent)
     t = (dual.p + x.one.change) @ values
-    return ExponentBounds(x.value, dual.upper(x), x.lam, theta, dual.level(x) + float(span.origin @ x.theta), t)
+    threshold = dual.level(x) + float(span.origin @ x.theta)
+    return ExponentBounds(float(np.maximum(x.value, 0.0)), dual.upper(x), x.lam, theta, threshold, t)
 
 
 def local_exponent(h: ArrayLike, p1: ArrayLike, p2: ArrayLike, p0: ArrayLike) -> float:
@@ -276,12 +282,12 @@ def local_exponent(h: ArrayLike, p1: ArrayLike, p2: ArrayLike, p0: ArrayLike) ->
     Returns
     -------
     float
-        In nats.
+        In nats; ``inf`` where it is more than a double can hold.
 
     Raises
     ------
     ValueError
-        If p1, p2 or p0 is not a distribution or does not fit h; if p0 has a zero; if h is not finite.
+        If p1, p2 or p0 is not a distribution or does not fit h; if p0 has a zero; for h as :func:`feature_exponent`.
 
     Notes
     -----
@@ -297,7 +303,8 @@ def local_exponent(h: ArrayLike, p1: ArrayLike, p2: ArrayLike, p0: ArrayLike) ->
     p, _, gap = _pair(p1, p2)
     reference, _ = check.distributions(p0=check.reference(p0), p1=p1)
     xi = _orthonormal(check.features(h, p.size, "p1"), reference)
-    return float(np.sum((gap / np.sqrt(reference) @ xi) ** 2)) / 8
+    with np.errstate(over="ignore"):
+        return float(np.sum((gap / np.sqrt(reference) @ xi) ** 2)) / 8
 
 
 def simulate_error(
@@ -433,7 +440,7 @@ class _Dual:
 
     def at(self, theta: Array, lam: float, kappa: float) -> _Point:
         one, two = _tilt(theta / lam, self.h1, self.p), _tilt(-theta / kappa, self.h2, self.q)
-        return _Point(lam, kappa, theta, one, two, -float(theta @ self.gap + lam * one.log + kappa * two.log))
+        return _Point(lam, kappa, theta, one, two, 0.0 - float(theta @ self.gap + lam * one.log + kappa * two.log))
 
     def start(self) -> _Point:
         """The local solution, or as much of it as changes no probability by more than a factor of e."""
@@ -477,10 +484,13 @@ class _Dual:
 
 def _solve(A: Array, y: Array) -> Array:
     """Solution of AᵀA x = y, each entry to its own precision where the columns of A differ in size, not in direction."""
+    if not y.any():
+        return np.zeros_like(y)
     size = np.abs(A).max(axis=0)
-    A = A / np.where(size > 0, size, 1.0)
-    gram = A.T @ A
-    gram[np.diag_indices_from(gram)] *= 1 + RIDGE
+    size[size == 0] = 1
+    gram = (A / size).T @ (A / size)
+    diagonal = np.diag_indices_from(gram)
+    gram[diagonal] = np.where(gram[diagonal] > 0, gram[diagonal] * (1 + RIDGE), 1.0)
     return np.asarray(cho_solve(cho_factor(gram, check_finite=False), y / size, check_finite=False) / size)
 
 
@@ -515,7 +525,7 @@ def _root(slope: Callable[[float], float]) -> float:
     """Where in [0, 1] an increasing function passes zero, or comes closest to it."""
     if slope(0.0) >= 0:
         return 0.0
-    return float(brentq(slope, 0.0, 1.0, xtol=1e-15)) if slope(1.0) > 0 else 1.0
+    return float(brentq(slope, 0.0, 1.0, xtol=1e-15, maxiter=1000)) if slope(1.0) > 0 else 1.0
 
 
 def _mistakes(score: Array, p: Array, size: int, trials: int, rng: np.random.Generator) -> int:

@@ -205,12 +205,8 @@ class Joint:
             raise ValueError(f"share = {share!r}: it must be between 0 (independence) and 1 (the table itself)")
         if sp.issparse(self.P):
             raise ValueError("a sparse table does not stay sparse when it fades: make it dense with P.toarray() first")
-        independent = self._independent()
-        return replace(self, P=independent + share * (self.P - independent))
-
-    def _independent(self) -> NDArray[np.float64]:
-        """P_X P_Y, with the mass of P where that differs from 1 by rounding."""
-        return np.outer(self.px / self.px.sum(), self.py)
+        independent = np.outer(self.px / self.px.sum(), self.py)  # with the mass of P where that is 1 but for rounding
+        return replace(self, P=(1 - share) * independent + share * self.P)
 
 
 def _information(p: NDArray[np.float64], px: NDArray[np.float64], py: NDArray[np.float64]) -> NDArray[np.float64]:

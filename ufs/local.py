@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.linalg import lu, solve_triangular, subspace_angles
+from scipy.linalg import lu, qr, solve_triangular, subspace_angles
 
 from ufs import _checks as check
 
@@ -25,7 +25,7 @@ __all__ = [
 Array: TypeAlias = NDArray[np.float64]
 
 EPS, TINY = float(np.finfo(float).eps), float(np.finfo(float).tiny)
-RESOLUTION = 16 * EPS  # of a feature's largest modulus: what varies by less may be rounding as well as signal
+RESOLUTION = 8 * EPS  # of values scaled to between 1/2 and 1: what varies by less may be rounding as well as signal
 SQUARES = math.sqrt(TINY / EPS)  # what is larger has a square with all its digits
 CLOSE = 0.1  # |p/q - 1| below which the logarithm is replaced by its series
 SERIES = np.array([(-1) ** j / ((j + 1) * (j + 2)) for j in range(16)])  # of ((1 + t) log(1 + t) - t) / t²
@@ -189,7 +189,7 @@ def distribution(phi: ArrayLike, p0: ArrayLike, eps: float) -> Array:
     with np.errstate(over="ignore", invalid="ignore"):
         p = p0 + eps * root * phi
         mass = float(p.sum())
-    if not abs(mass - 1) <= check.SUM_TOLERANCE:
+    if abs(mass - 1) > check.SUM_TOLERANCE:  # no number, if an entry is minus infinity: that is refused below
         raise ValueError(
             f"P would sum to {mass:.12g}: phi is not perpendicular to √P0; "
             "subtract its component along √P0 (phi - (phi * root).sum() * root, with root = np.sqrt(p0))"
@@ -256,7 +256,8 @@ def feature_angles(f: ArrayLike, g: ArrayLike, p: ArrayLike) -> Array:
     Parameters
     ----------
     f, g : array_like, shape (n, k) and (n, m), or (n,) for a single feature
-        Columns that are constant, or combinations of others, add nothing to a span.
+        Columns that are constant, or combinations of others as far as the digits of their values tell, add nothing to
+        a span.
     p : array_like, shape (n,)
         Distribution, positive everywhere.
 
@@ -269,7 +270,8 @@ def feature_angles(f: ArrayLike, g: ArrayLike, p: ArrayLike) -> Array:
     ------
     ValueError
         If f or g does not have a row for each symbol, has entries that are not finite, or is constant in all its
-        columns; for p as in :func:`information_vector`.
+        columns; if a column varies by less than 16 units in the last place of its largest value, which may be
+        rounding; for p as in :func:`information_vector`.
 
     Notes
     -----
@@ -385,15 +387,17 @@ def _span(h: Array, p: Array, name: str) -> Span:
     first = scaled[np.argmax(p)]
     scaled = scaled - first  # exact where it cancels
     size = np.abs(scaled).max(axis=0)
-    unclear = np.flatnonzero((size > 0) & (size <= RESOLUTION))
+    unclear = np.flatnonzero((size > 0) & (size < RESOLUTION))
     if unclear.size:
         raise ValueError(
-            f"{_column(h, name, unclear[0])} varies by less than {RESOLUTION / EPS:g} units in the last place of its "
-            "values, which may be rounding: leave it out if it is meant to be constant, else subtract one of its "
-            "values from it first"
+            f"{_column(h, name, unclear[0])} varies by less than {2 * RESOLUTION / EPS:g} units in the last place of "
+            "its largest value, which may be rounding: leave it out if it is meant to be constant, else subtract one "
+            "of its values from it first"
         )
     unit = np.where(size > 0, size, 1.0)
     chosen = _independent(scaled / unit, np.maximum(RESOLUTION / unit, len(h) * EPS))
+    if not chosen:
+        return Span(np.empty((len(h), 0)), np.empty((h.shape[1], 0)), np.empty(0), exponent)
     root = np.sqrt(p)[:, None]
     L, U = lu(root * (scaled / unit)[:, chosen], permute_l=True)
     own = root[np.argmax(np.abs(L), axis=0), 0]
@@ -403,21 +407,16 @@ def _span(h: Array, p: Array, name: str) -> Span:
 
 
 def _independent(x: Array, noise: Array) -> list[int]:
-    """Columns of which none is a combination of the others, up to the noise in each entry of a column of x."""
-    chosen: list[int] = []
-    noise = noise * math.sqrt(len(x))
-    while len(chosen) < min(x.shape):
-        size = np.linalg.norm(x, axis=0)
-        j = int(np.argmax(size / noise))
-        if size[j] <= noise[j]:
+    """Columns of which none is a combination of the others, up to the noise in the entries of each column of x."""
+    R, order = qr(x / noise, mode="r", pivoting=True)
+    variance = np.ones(len(order))  # of the noise in the entries of what the columns chosen leave of each
+    rank = 0
+    for size, along in zip(np.diagonal(R), R, strict=False):
+        if size == 0 or (rank > 0 and size**2 <= len(x) * variance[rank]):
             break
-        q = x[:, j] / size[j]
-        along = q @ x
-        noise = np.hypot(noise, along / size[j] * noise[j])
-        x = x - np.outer(q, along)
-        x[:, j] = 0
-        chosen.append(j)
-    return chosen
+        variance[rank + 1 :] += (along[rank + 1 :] / size) ** 2 * variance[rank]
+        rank += 1
+    return [int(j) for j in order[:rank]]
 
 
 def _orthonormal(h: Array, p: Array, name: str = "h") -> Array:
