@@ -137,6 +137,7 @@ def chernoff_information(p1: ArrayLike, p2: ArrayLike) -> float:
     up, larger = gap > 0, np.maximum(p, q)
     part = np.minimum(np.abs(gap) / larger, 0.5)
     down = np.where(part < 0.5, np.log1p(-part), -np.abs(_log_ratio(p, q)))  # log of the smaller by the larger
+    rest = hyp1f1(1, 3, down)  # 2 (e^x - 1 - x) / x², with all its digits
 
     def weight(s: float) -> Array:  # of the smaller one
         return np.where(up, 1 - s, s)
@@ -150,11 +151,11 @@ def chernoff_information(p1: ArrayLike, p2: ArrayLike) -> float:
 
     def lost(s: float) -> float:  # 1 minus the sum: what the arithmetic means exceed the geometric ones by
         w = weight(s)
-        excess = larger * w * down**2 / 2 * (hyp1f1(1, 3, down) - w * hyp1f1(1, 3, w * down))
+        excess = larger * w * down**2 / 2 * (rest - w * hyp1f1(1, 3, w * down))
         return float(excess.sum() + s * p_alone + (1 - s) * q_alone)
 
     def slope_of_lost(s: float) -> float:
-        slope = larger * down * (down / 2 * hyp1f1(1, 3, down) - np.expm1(weight(s) * down))
+        slope = larger * down * (down / 2 * rest - np.expm1(weight(s) * down))
         return float(np.where(up, -slope, slope).sum() + p_alone - q_alone)
 
     if lost(0.5) > 0.25:
@@ -410,7 +411,7 @@ def _rate(v: Array, p: Array) -> float:
 def _joined(log_density: Array, mass: Array, p: Array) -> Array:
     """The logarithm of a density relative to p after more mass has joined, and all is divided by its sum."""
     with np.errstate(divide="ignore"):
-        return np.logaddexp(log_density, np.log(mass) - np.log(p)) - np.log1p(mass.sum())
+        return np.asarray(np.logaddexp(log_density, np.log(mass) - np.log(p)) - np.log1p(mass.sum()))
 
 
 @dataclass(frozen=True, eq=False)
@@ -483,7 +484,7 @@ class _Dual:
 
 
 def _solve(A: Array, y: Array) -> Array:
-    """Solution of AᵀA x = y, each entry to its own precision where the columns of A differ in size, not in direction."""
+    """Solution of AᵀA x = y, each entry to its own precision where the columns of A differ in size."""
     if not y.any():
         return np.zeros_like(y)
     size = np.abs(A).max(axis=0)
@@ -549,7 +550,7 @@ def _watched(sizes: NDArray[Any]) -> Any:
 
 
 def _pair(p1: ArrayLike, p2: ArrayLike) -> tuple[Array, Array, Array]:
-    """Two distributions over the symbols that the rows of h belong to, each divided by its sum, and their difference."""
+    """Two distributions over the symbols of the rows of h, each divided by its sum, and their difference."""
     p, q = check.distributions(p1=p1, p2=p2)
     check.axes(p, 1, "p1", "flatten it, and p2 and h with it")
     return _normalised(p, q)

@@ -98,8 +98,8 @@ def rotate(phi: ArrayLike, p0: ArrayLike, rng: np.random.Generator | int, draws:
     worst = float(np.abs(family @ np.sqrt(p / p.sum())).max())
     if worst > TOLERANCE:
         raise ValueError(
-            f"phi has inner product {worst * size:.3g} with the root of p0: an information vector has none; subtract its "
-            "projection, or make it from a distribution with information_vector"
+            f"phi has inner product {worst * size:.3g} with the root of p0: an information vector has none; "
+            "subtract its projection, or make it from a distribution with information_vector"
         )
     basis = _hyperplane(p)
     span, coordinates = np.linalg.qr(basis.T @ family.T)
