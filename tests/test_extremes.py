@@ -105,6 +105,10 @@ def agree(found: float, truth: Any, rel: float) -> bool:
     return bool(abs(found - truth) <= rel * abs(truth) + 20 * mp.mpf(5e-324))
 
 
+def about(truth: float, rel: float) -> Any:
+    return pytest.approx(truth, rel=rel, abs=0)
+
+
 @pytest.fixture(autouse=True)
 def many_digits() -> Iterator[None]:
     with mp.workdps(350):
@@ -124,11 +128,11 @@ def test_chernoff_information_has_its_digits(kind: str) -> None:
 
 def test_chernoff_information_of_what_was_once_lost() -> None:
     e = 1e-100
-    assert chernoff_information([1 - e, e], [e, 1 - e]) == pytest.approx(-math.log(2) + 50 * math.log(10), rel=1e-14)
-    assert chernoff_information([1 - 1e-17, 1e-17, 0], [0, 1e-17, 1 - 1e-17]) == pytest.approx(17 * math.log(10))
+    assert chernoff_information([1 - e, e], [e, 1 - e]) == about(-math.log(2) + 50 * math.log(10), rel=1e-14)
+    assert chernoff_information([1 - 1e-17, 1e-17, 0], [0, 1e-17, 1 - 1e-17]) == about(17 * math.log(10), rel=1e-14)
     p, q = np.array([1e-16, 1 - 1e-16]), np.array([4e-16, 1 - 4e-16])
     assert agree(chernoff_information(p, q), exact_chernoff(p, q), 1e-14)
-    assert chernoff_information([5e-324, 1], [1, 5e-324]) == pytest.approx(-math.log(2 * math.sqrt(5e-324)), rel=1e-14)
+    assert chernoff_information([5e-324, 1], [1, 5e-324]) == about(-math.log(2 * math.sqrt(5e-324)), rel=1e-14)
 
 
 def test_chernoff_information_is_that_of_the_distributions_divided_by_their_sums() -> None:
@@ -183,7 +187,7 @@ def test_a_constant_says_nothing_where_sums_are_off() -> None:
     for off in (1 + 9e-10, 1 - 9e-10):
         bounds = exponent_bounds([7, 7, 7], p * off, q)
         assert (bounds.lower, bounds.upper) == (0, 0)
-        assert feature_exponent([1, 2, 4], p * off, q) == pytest.approx(feature_exponent([1, 2, 4], p, q), rel=1e-12)
+        assert feature_exponent([1, 2, 4], p * off, q) == about(feature_exponent([1, 2, 4], p, q), rel=1e-12)
 
 
 # ---- only the span counts (Lemma 2.1) --------------------------------------------------------------------------------
@@ -238,8 +242,8 @@ def test_constant_and_dependent_columns_add_nothing_at_any_scale() -> None:
 def test_a_span_of_rare_symbols_is_not_lost_among_frequent_ones() -> None:
     p, q = np.array([0.5, 0.5, 1e-20]), np.array([0.5, 0.5, 4e-20])
     together = feature_exponent([[0, 0], [1, 1], [1, 0]], p, q)
-    assert together == pytest.approx(feature_exponent([0, 0, 1], p, q), rel=1e-9)
-    assert together == pytest.approx(chernoff_information(p, q), rel=1e-9)
+    assert together == about(feature_exponent([0, 0, 1], p, q), rel=1e-9)
+    assert together == about(chernoff_information(p, q), rel=1e-9)
 
 
 def test_a_column_that_may_be_rounding_is_refused_by_its_name() -> None:
@@ -267,7 +271,7 @@ def test_sizes_beyond_doubles_are_refused_or_infinite_and_never_wrong() -> None:
         ufs.distribution([1e308, -1e308], [0.5, 0.5], 1e300)
     assert ufs.averaged_exponent([0, 1, 2, 3], JOINT, 0, 1e300) == 0
     assert ufs.averaged_exponent([0, 1, 2, 3], JOINT, 4, 1e300) == math.inf
-    assert ufs.averaged_exponent([0, 1, 2, 3], JOINT, 4e300, 1e-170) == pytest.approx(
+    assert ufs.averaged_exponent([0, 1, 2, 3], JOINT, 4e300, 1e-170) == about(
         1e-40 * ufs.averaged_exponent([0, 1, 2, 3], JOINT, 4, 1), rel=1e-12
     )
 
@@ -295,8 +299,8 @@ def test_divergences_have_their_digits(kind: str) -> None:
 
 def test_divergences_from_next_to_nothing() -> None:
     small = [1e-310, 1 - 1e-310]
-    assert ufs.kl_divergence([0.5, 0.5], small) == pytest.approx(0.5 * (310 * math.log(10)) - math.log(2), rel=1e-13)
-    assert ufs.chi2_divergence([1, 1e-170], [1, 1e-300]) == pytest.approx(1e-40, rel=1e-12)
+    assert ufs.kl_divergence([0.5, 0.5], small) == about(0.5 * (310 * math.log(10)) - math.log(2), rel=1e-13)
+    assert ufs.chi2_divergence([1, 1e-170], [1, 1e-300]) == about(1e-40, rel=1e-12)
 
 
 @pytest.mark.parametrize("form", [np.array, sp.csr_array])
@@ -334,26 +338,26 @@ def test_mutual_information_has_its_digits(kind: str, form: Any) -> None:
 def test_mutual_information_of_two_cells_of_which_one_is_next_to_nothing() -> None:
     for form in (np.array, sp.csr_array):
         joint = Joint(form(np.array([[1e-200, 0], [0, 1]])))
-        assert joint.mutual_information() == pytest.approx(1e-200 * (1 + 200 * math.log(10)), rel=1e-12)
+        assert joint.mutual_information() == about(1e-200 * (1 + 200 * math.log(10)), rel=1e-12)
 
 
 def test_what_a_sparse_table_does_not_store_is_added_up_without_a_floor() -> None:
     rng = np.random.default_rng(9)
     for size in (3, 64, 129, 500):
         table = np.zeros((size, size + 3))
-        table[0] = np.r_[1, 10.0 ** rng.uniform(-16, -9, size + 2)]
-        table[1:, 0] = 10.0 ** rng.uniform(-16, -9, size - 1)
-        table[1:, 1:][rng.random((size - 1, size + 2)) < 0.1] = 1e-30
+        table[0] = np.r_[1, 10.0 ** rng.uniform(-25, -18, size + 2)]
+        table[1:, 0] = 10.0 ** rng.uniform(-25, -18, size - 1)
+        table[1:, 1:][rng.random((size - 1, size + 2)) < 0.1] = 1e-45
         table /= table.sum()
         dense, sparse = Joint(table), Joint(sp.csr_array(table))
-        assert 0 < dense.mutual_information() < 1e-9
-        assert sparse.mutual_information() == pytest.approx(dense.mutual_information(), rel=1e-9)
+        assert 0 < dense.mutual_information() < 1e-30
+        assert sparse.mutual_information() == about(dense.mutual_information(), rel=1e-9)
 
 
 def test_fading_loses_no_cell() -> None:
     joint = Joint([[1e-300, 0.25], [0.5, 0.25 - 1e-300]])
     np.testing.assert_allclose(joint.faded(1).P, joint.P, rtol=1e-15)
-    assert joint.faded(0.5).P[0, 0] == pytest.approx(joint.px[0] * joint.py[0] / 2, rel=1e-15)
+    assert joint.faded(0.5).P[0, 0] == about(joint.px[0] * joint.py[0] / 2, rel=1e-15)
 
 
 # ---- sums a little off 1, and single precision -----------------------------------------------------------------------
@@ -436,7 +440,7 @@ def test_neighbourhoods_of_a_distribution_with_one_likely_symbol() -> None:
     for rare in (1e-17, 1e-300, 1e-320):
         p0 = np.array([1.0, rare])
         limit = ufs.largest_eps(p0)
-        assert limit == pytest.approx(math.sqrt(rare), rel=1e-9)
+        assert limit == about(math.sqrt(rare), rel=1e-9)
         for p in (*ufs.sample_neighborhood(p0, limit, 0, size=20), *ufs.random_attribute(p0, limit, 0)):
             assert p.min() >= 0
             assert p.max() == 1
