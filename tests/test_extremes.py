@@ -190,6 +190,20 @@ def test_a_constant_says_nothing_where_sums_are_off() -> None:
         assert feature_exponent([1, 2, 4], p * off, q) == about(feature_exponent([1, 2, 4], p, q), rel=1e-12)
 
 
+@pytest.mark.parametrize("form", [np.array, sp.csr_array])
+def test_exponents_of_weak_attributes_lose_nothing_on_the_way_to_y(form: Any) -> None:
+    joint, h = Joint(form(JOINT.P)), WHOLE[:, 0]
+    for eps in (1e-6, 1e-9, 1e-11):
+        px_v = ufs.random_attribute(JOINT.px, eps, 0, draws=5)
+        apart = px_v[:, 0] - px_v[:, 1]
+        apart -= JOINT.px * apart.sum(axis=1, keepdims=True)  # the sums are one but for rounding
+        means = apart @ (JOINT.P / JOINT.px[:, None]) @ (h - JOINT.py @ h)
+        local = means**2 / 8 / (JOINT.py @ (h - JOINT.py @ h) ** 2)  # mirror images: no term of first order follows
+        np.testing.assert_allclose(ufs.attribute_exponents(h, joint, px_v), local, rtol=1e-10)
+    with pytest.raises(ValueError, match=r"px_v\[0, 1\] sums to 0\.9"):
+        ufs.attribute_exponents(h, joint, [[[0.4, 0.6], [0.4, 0.5]]])
+
+
 # ---- only the span counts (Lemma 2.1) --------------------------------------------------------------------------------
 
 JOINT = Joint([[0.2, 0.1, 0.05, 0.05], [0.05, 0.25, 0.1, 0.2]])

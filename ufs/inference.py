@@ -34,6 +34,10 @@ STEPS = 500  # Newton steps at most
 RIDGE = 1e-14  # relative, on the diagonal of a Hessian matrix that may be singular up to rounding
 CLEAR = 1e-12  # growth of the dual, relative to its value, that its rounding does not hide
 DONE = 1e-18  # growth that is not worth another step
+ALONE = (
+    "is not positive, and the exponent is defined for positive probabilities: drop the symbol if neither distribution "
+    "has it, else merge it with another, since it gives the other distribution away by itself"
+)
 CHUNK = 2**22  # numbers drawn at a time
 
 
@@ -194,7 +198,7 @@ def feature_exponent(h: ArrayLike, p1: ArrayLike, p2: ArrayLike) -> float:
         constant, but varies by less than 16 units in the last place of its largest value, which may be rounding.
     ArithmeticError
         If the two bounds of the exponent are further apart than 1e-8 of its size (or of 2e-308, below which doubles
-        lose digits). It takes several features whose values range over more than eight orders of magnitude, and
+        lose digits). It takes several features, values of them that range over some eight orders of magnitude, and
         probabilities that range over a hundred.
 
     Examples
@@ -209,13 +213,8 @@ def feature_exponent(h: ArrayLike, p1: ArrayLike, p2: ArrayLike) -> float:
     >>> feature_exponent([7, 7, 7], p1, p2)
     0.0
     """
-    bounds = exponent_bounds(h, p1, p2)
-    if not bounds.upper - bounds.lower <= GAP * max(bounds.lower, TINY):
-        raise ArithmeticError(
-            f"the exponent lies between {bounds.lower:.9g} and {bounds.upper:.9g}, and no closer: use exponent_bounds "
-            "for both bounds, or merge the rarest symbols"
-        )
-    return bounds.lower
+    _, dual, x = _solved(h, p1, p2)
+    return _proved(dual, x)
 
 
 def exponent_bounds(h: ArrayLike, p1: ArrayLike, p2: ArrayLike) -> ExponentBounds:
@@ -253,14 +252,14 @@ def exponent_bounds(h: ArrayLike, p1: ArrayLike, p2: ArrayLike) -> ExponentBound
     >>> round(bounds.lower, 6), bool(bounds.upper - bounds.lower < 1e-12)
     (0.030101, True)
     """
-    dual, x, values = _solved(h, p1, p2)
+    values, dual, x = _solved(h, p1, p2)
     span = dual.span
     scaled = span.back @ x.theta
     with np.errstate(over="ignore"):
         theta = np.ldexp(scaled, -span.exponent)
     t = (dual.p + x.one.change) @ values
     threshold = dual.level(x) + float(span.origin @ x.theta)
-    return ExponentBounds(float(np.maximum(x.value, 0.0)), dual.upper(x), x.lam, theta, threshold, t)
+    return ExponentBounds(*dual.bounds(x), x.lam, theta, threshold, t)
 
 
 def local_exponent(h: ArrayLike, p1: ArrayLike, p2: ArrayLike, p0: ArrayLike) -> float:
@@ -360,7 +359,7 @@ def simulate_error(
     check.counts(trials=trials)
     if not 0 < confidence < 1:
         raise ValueError(f"confidence = {confidence}: it lies between 0 and 1, both excluded")
-    dual, x, _ = _solved(h, p1, p2)
+    _, dual, x = _solved(h, p1, p2)
     p, q = dual.p, dual.q
     score = dual.span.basis @ x.theta - dual.level(x)  # its mean is positive where the test says P₂
     rng = np.random.default_rng(seed)
@@ -467,8 +466,8 @@ class _Dual:
         reach = self.reach((theta - a * lam) / x.lam, (theta - b * lam) / x.kappa)
         return theta, lam, float(gradient @ step), reach
 
-    def upper(self, x: _Point) -> float:
-        """The larger divergence of two distributions with equal means of h: Q₁ and Q₂ with what their means lack."""
+    def bounds(self, x: _Point) -> tuple[float, float]:
+        """The dual's value, and the larger divergence of Q₁ and Q₂ with what they lack to equal means of h."""
         miss = self.gap + x.one.mean - x.two.mean
         both = x.one.q + x.two.q
         around = self.h2 - x.two.mean - miss / 2
@@ -476,7 +475,7 @@ class _Dual:
         left = np.abs(x.theta) / min(x.lam, x.kappa) @ np.abs(miss - lack @ around)  # at the slope of the rates
         one = _rate(_joined(x.one.log_density, np.maximum(-lack, 0), self.p), self.p)
         two = _rate(_joined(x.two.log_density, np.maximum(lack, 0), self.q), self.q)
-        return float(max(one, two) + left)
+        return float(np.maximum(x.value, 0.0)), float(max(one, two) + left)
 
     def level(self, x: _Point) -> float:
         """The threshold of θ·h at which both errors have the same exponent."""
@@ -495,14 +494,29 @@ def _solve(A: Array, y: Array) -> Array:
     return np.asarray(cho_solve(cho_factor(gram, check_finite=False), y / size, check_finite=False) / size)
 
 
-def _solved(h: ArrayLike, p1: ArrayLike, p2: ArrayLike) -> tuple[_Dual, _Point, Array]:
-    """The dual problem of a feature, the point at which it is largest, and the feature's values."""
+def _solved(h: ArrayLike, p1: ArrayLike, p2: ArrayLike) -> tuple[Array, _Dual, _Point]:
+    """A feature's values, its dual problem, and the point at which that is largest."""
     p, q, difference = _pair(p1, p2)
-    _positive(p, "p1")
-    _positive(q, "p2")
     values = check.features(h, p.size, "p1")
-    dual = _Dual(_span(values, (p + q) / 2, "h"), p, q, difference)
-    return dual, _largest(dual, dual.start()), values
+    return values, *_solution(values, p, q, difference, ("p1", "p2"))
+
+
+def _solution(h: Array, p: Array, q: Array, difference: Array, names: tuple[str, str]) -> tuple[_Dual, _Point]:
+    for values, name in zip((p, q), names, strict=True):
+        check.entries(values > 0, values, name, ALONE)
+    dual = _Dual(_span(h, (p + q) / 2, "h"), p, q, difference)
+    return dual, _largest(dual, dual.start())
+
+
+def _proved(dual: _Dual, x: _Point) -> float:
+    """The exponent, or a refusal where its bounds are not close."""
+    lower, upper = dual.bounds(x)
+    if not upper - lower <= GAP * max(lower, TINY):
+        raise ArithmeticError(
+            f"the exponent lies between {lower:.9g} and {upper:.9g}, and no closer: use exponent_bounds for both "
+            "bounds, or merge the rarest symbols"
+        )
+    return lower
 
 
 def _largest(dual: _Dual, x: _Point) -> _Point:
@@ -554,13 +568,3 @@ def _pair(p1: ArrayLike, p2: ArrayLike) -> tuple[Array, Array, Array]:
     p, q = check.distributions(p1=p1, p2=p2)
     check.axes(p, 1, "p1", "flatten it, and p2 and h with it")
     return _normalised(p, q)
-
-
-def _positive(p: Array, name: str) -> None:
-    check.entries(
-        p > 0,
-        p,
-        name,
-        "is not positive, and the exponent is defined for positive probabilities: drop the symbol if neither "
-        "distribution has it, else merge it with another, since it gives the other distribution away by itself",
-    )

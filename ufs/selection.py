@@ -14,9 +14,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from ufs import _checks as check
 from ufs.dtm import _reflect, _reflector, dtm
-from ufs.inference import feature_exponent
+from ufs.inference import _proved, _solution
 from ufs.joint import Joint
-from ufs.local import _eps_within_simplex, _largest_eps, _orthonormal, _reference_row
+from ufs.local import _eps_within_simplex, _largest_eps, _normalised, _orthonormal, _reference_row
 
 __all__ = ["attribute_exponents", "averaged_exponent", "captured", "largest_eps", "random_attribute", "rotate"]
 
@@ -263,8 +263,13 @@ def attribute_exponents(h: ArrayLike, joint: Joint, px_v: ArrayLike) -> Array:
         raise ValueError(
             f"px_v has shape {px_v.shape}: it must be (draws, values, {joint.P.shape[0]}), with two values at least"
         )
-    py_v = px_v[:, :2] @ (joint.P / joint.px[:, None])
-    return np.array([feature_exponent(h, p1, p2) for p1, p2 in py_v])
+    values, exponents = check.features(h, joint.py.size, "Y"), []
+    for i, attribute in enumerate(px_v):
+        p, q, difference = _normalised(*(check.distribution(attribute[v], f"px_v[{i}, {v}]") for v in (0, 1)))
+        p, q, difference = ((vector / joint.px) @ joint.P for vector in (p, q, difference))  # which keeps its digits
+        names = f"P_Y of px_v[{i}, 0]", f"P_Y of px_v[{i}, 1]"
+        exponents.append(_proved(*_solution(values, p, q, difference, names)))
+    return np.array(exponents)
 
 
 def _hyperplane(p0: Array) -> Array:
