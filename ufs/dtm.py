@@ -54,6 +54,8 @@ def dtm(joint: Joint, centered: bool = True) -> Any:
     .. math:: B(y, x) = \frac{P_{XY}(x, y)}{\sqrt{P_X(x) P_Y(y)}}, \qquad
               \tilde B = B - \sqrt{P_Y} \sqrt{P_X}^{\mathsf T}.
 
+    A table whose sum differs from 1 by rounding is divided by it first.
+
     Parameters
     ----------
     joint : Joint
@@ -142,6 +144,8 @@ def modes(joint: Joint, k: int | None = None) -> Modes:
     (That run starts from a random vector of a fixed seed: the assurance is overwhelming probability, not proof.)
     No sparse table is made dense but in the two cases named first: up to 2¹⁷ cells, and
     (\|𝒳\| + \|𝒴\|) k ≥ \|𝒳\| \|𝒴\|.
+
+    A table whose sum differs from 1 by rounding is divided by it first, and so the features have mean zero.
 
     Where σ's are equal, the modes are one orthonormal choice of many, which may change with the number of threads.
 

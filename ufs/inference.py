@@ -13,7 +13,7 @@ from scipy.optimize import brentq
 from scipy.special import betaincinv, hyp1f1, logsumexp
 
 from ufs import _checks as check
-from ufs.local import TINY, Span, _log_ratio, _normalised, _orthonormal, _span
+from ufs.local import TINY, _log_ratio, _normalised, _orthonormal, _Span, _span
 
 __all__ = [
     "ExponentBounds",
@@ -56,7 +56,7 @@ class ExponentBounds:
     lam : float
         :math:`\lambda` of the dual, between 0 and 1.
     theta : ndarray, shape (k,)
-        :math:`\theta` of the dual. The test decides for P₂ where :math:`\theta \cdot t` exceeds ``threshold``, for P₁
+        :math:`\theta` of the dual, infinite where h is too small (1e-308) for doubles to hold it. The test decides for P₂ where :math:`\theta \cdot t` exceeds ``threshold``, for P₁
         where it is smaller, and tosses a coin where it is equal.
     threshold : float
     t : ndarray, shape (k,)
@@ -432,7 +432,7 @@ class _Dual:
     nothing of the order of ε is then lost in a difference of numbers of order one.
     """
 
-    def __init__(self, span: Span, p: Array, q: Array, difference: Array) -> None:
+    def __init__(self, span: _Span, p: Array, q: Array, difference: Array) -> None:
         self.span, self.p, self.q = span, p, q
         self.h1, self.h2 = span.basis - p @ span.basis, span.basis - q @ span.basis
         gap = difference @ span.basis
@@ -502,6 +502,7 @@ def _solved(h: ArrayLike, p1: ArrayLike, p2: ArrayLike) -> tuple[Array, _Dual, _
 
 
 def _solution(h: Array, p: Array, q: Array, difference: Array, names: tuple[str, str]) -> tuple[_Dual, _Point]:
+    """The dual problem of a feature's values, and the point at which it is largest."""
     for values, name in zip((p, q), names, strict=True):
         check.entries(values > 0, values, name, ALONE)
     dual = _Dual(_span(h, (p + q) / 2, "h"), p, q, difference)

@@ -367,7 +367,7 @@ def _normalised(p: Array, q: Array) -> tuple[Array, Array, Array]:
 
 
 @dataclass(frozen=True, eq=False)
-class Span:
+class _Span:
     """Independent functions which, with the constant, span what some features do."""
 
     basis: Array
@@ -376,7 +376,7 @@ class Span:
     exponent: NDArray[np.int32]
 
 
-def _span(h: Array, p: Array, name: str) -> Span:
+def _span(h: Array, p: Array, name: str) -> _Span:
     """The span of the columns of h, in functions that are zero at the likeliest symbol.
 
     They are the columns of a triangular factor of √p h: each is 1 at a symbol of its own, at which the later ones are
@@ -397,13 +397,13 @@ def _span(h: Array, p: Array, name: str) -> Span:
     unit = np.where(size > 0, size, 1.0)
     chosen = _independent(scaled / unit, np.maximum(RESOLUTION / unit, len(h) * EPS))
     if not chosen:
-        return Span(np.empty((len(h), 0)), np.empty((h.shape[1], 0)), np.empty(0), exponent)
+        return _Span(np.empty((len(h), 0)), np.empty((h.shape[1], 0)), np.empty(0), exponent)
     root = np.sqrt(p)[:, None]
     L, U = lu(root * (scaled / unit)[:, chosen], permute_l=True)
     own = root[np.argmax(np.abs(L), axis=0), 0]
     back = np.zeros((h.shape[1], len(chosen)))
     back[chosen] = solve_triangular(U, np.diag(own)) / unit[chosen, None]
-    return Span(L / root * own, back, first @ back, exponent)
+    return _Span(L / root * own, back, first @ back, exponent)
 
 
 def _independent(x: Array, noise: Array) -> list[int]:
