@@ -32,6 +32,7 @@ ROUNDING = 4 * float(np.finfo(float).eps)  # of a sum, relative to the sum of th
 FAR = 700  # logarithm beyond which a sum may overflow
 STEPS = 500  # Newton steps at most
 RIDGE = 1e-14  # relative, on the diagonal of a Hessian matrix that may be singular up to rounding
+LONG = 1e100  # entry of a solution beyond which it is cut short, in its direction: products with it stay finite
 CLEAR = 1e-12  # growth of the dual, relative to its value, that its rounding does not hide
 DONE = 1e-18  # growth that is not worth another step
 ALONE = (
@@ -56,8 +57,9 @@ class ExponentBounds:
     lam : float
         :math:`\lambda` of the dual, between 0 and 1.
     theta : ndarray, shape (k,)
-        :math:`\theta` of the dual, infinite where h is too small (1e-308) for doubles to hold it. The test decides for P₂ where :math:`\theta \cdot t` exceeds ``threshold``, for P₁
-        where it is smaller, and tosses a coin where it is equal.
+        :math:`\theta` of the dual; infinite where h is so small (1e-308) that doubles cannot hold it. The test decides
+        for P₂ where :math:`\theta \cdot t` exceeds ``threshold``, for P₁ where it is smaller, and tosses a coin where
+        it is equal.
     threshold : float
     t : ndarray, shape (k,)
         The common mean of h under Q₁ and Q₂: the t at which both rate functions are equal.
@@ -491,7 +493,10 @@ def _solve(A: Array, y: Array) -> Array:
     gram = (A / size).T @ (A / size)
     diagonal = np.diag_indices_from(gram)
     gram[diagonal] = np.where(gram[diagonal] > 0, gram[diagonal] * (1 + RIDGE), 1.0)
-    return np.asarray(cho_solve(cho_factor(gram, check_finite=False), y / size, check_finite=False) / size)
+    scaled = cho_solve(cho_factor(gram, check_finite=False), y / size, check_finite=False)
+    longest = np.abs(scaled).max()
+    x = scaled / longest / size
+    return np.asarray(x * min(longest, LONG / np.abs(x).max()))
 
 
 def _solved(h: ArrayLike, p1: ArrayLike, p2: ArrayLike) -> tuple[Array, _Dual, _Point]:
