@@ -200,8 +200,8 @@ def feature_exponent(h: ArrayLike, p1: ArrayLike, p2: ArrayLike) -> float:
         constant, but varies by less than 16 units in the last place of its largest value, which may be rounding.
     ArithmeticError
         If the two bounds of the exponent are further apart than 1e-8 of its size (or of 2e-308, below which doubles
-        lose digits). It takes several features, values of them that range over some eight orders of magnitude, and
-        probabilities that range over a hundred.
+        lose digits). It takes values of features that range over some eight orders of magnitude, and more for a single
+        feature, together with probabilities that range over a hundred.
 
     Examples
     --------
