@@ -18,6 +18,7 @@ from ufs._backends import is_tensor
 Array: TypeAlias = NDArray[np.float64]
 
 SUM_TOLERANCE = 1e-9
+NARROW = 0.05  # further from 1 no sum of probabilities in single or half precision comes out
 
 
 def entries(good: NDArray[np.bool_], values: NDArray[np.generic], name: str, fault: str) -> None:
@@ -141,7 +142,9 @@ def aligned(one: Any, other: Any, name: str, other_name: str) -> None:
 
 
 def total(mass: float, name: str, remedy: str = "divide it by its sum, if it holds counts or weights") -> None:
-    if abs(mass - 1) > SUM_TOLERANCE:
+    if not abs(mass - 1) <= SUM_TOLERANCE:
+        if abs(mass - 1) < NARROW:
+            remedy += "; if it is of single or half precision, convert it to double before that: .astype(float)"
         raise ValueError(f"{name} sums to {mass:.12g}, not 1: {remedy}")
 
 

@@ -14,7 +14,7 @@ from scipy.linalg import lapack
 
 from ufs import _checks as check
 from ufs._symbols import column
-from ufs.dtm import Modes, _mode_count, _signs, _unit_roots, dtm
+from ufs.dtm import Modes, _mode_count, _normalised, _signs, dtm
 from ufs.joint import Joint, required
 
 __all__ = ["AceModes", "ace", "ace_sweep", "equal_mass_bins"]
@@ -362,10 +362,10 @@ class _Iterated(NamedTuple):
 
 
 def _expectations(joint: Joint) -> _Expectations:
-    sparse = sp.issparse(joint.P)
+    joint, sparse = _normalised(joint), sp.issparse(joint.P)
     B = dtm(joint, centered=not sparse)  # the sweeps centre; a table that is sparse stays so
     norm = 1.0 if sparse else float(np.linalg.norm(B))
-    return _Expectations(lambda V: B @ V, lambda U: B.T @ U, *_unit_roots(joint), norm)
+    return _Expectations(lambda V: B @ V, lambda U: B.T @ U, np.sqrt(joint.px), np.sqrt(joint.py), norm)
 
 
 def _smoothed(x: Any, y: Any, smoothers: tuple[Map, Map]) -> _Expectations:

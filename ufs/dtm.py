@@ -6,7 +6,7 @@ import math
 import operator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -39,6 +39,7 @@ SPARSE_BUDGET = 2_000, 20_000  # Krylov steps before they are judged, and too ma
 BATCH = 500  # … for each so many modes begun
 GEMM, EIGH, SPARSE = 0.06, 0.36, 3.0  # time of an operation, where one of a dense matrix with a vector takes 1
 OVERHEAD = 2**16  # entries of a matrix that are multiplied with a vector in the time that a step takes beside its work
+ROUNDING = 64 * float(np.finfo(float).eps)  # of the sum of a table that was divided by its sum
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,6 +74,8 @@ def dtm(joint: Joint, centered: bool = True) -> Any:
     .. math:: B(y, x) = \frac{P_{XY}(x, y)}{\sqrt{P_X(x) P_Y(y)}}, \qquad
               \tilde B = B - \sqrt{P_Y} \sqrt{P_X}^{\mathsf T}.
 
+    A table whose sum differs from 1 by rounding is divided by it first.
+
     Parameters
     ----------
     joint : Joint
@@ -90,17 +93,20 @@ def dtm(joint: Joint, centered: bool = True) -> Any:
     array([[ 0.4, -0.4],
            [-0.4,  0.4]])
     """
-    if sp.issparse(required(joint).P):
-        root_x, root_y = np.sqrt(joint.px), np.sqrt(joint.py)
+    joint = _normalised(required(joint))
+    root_x, root_y = np.sqrt(joint.px), np.sqrt(joint.py)
+    if sp.issparse(joint.P):
         B = sp.diags_array(1 / root_y) @ joint.P.T @ sp.diags_array(1 / root_x)
         if not centered:
             return B.tocsr()
         return aslinearoperator(B) - aslinearoperator(root_y[:, None]) @ aslinearoperator(root_x[None, :])
-    return (
-        _centred(joint.P, joint.px, joint.py)
-        if centered
-        else joint.P.T / np.sqrt(joint.px) / np.sqrt(joint.py)[:, None]
-    )
+    return _centred(joint.P, joint.px, joint.py) if centered else joint.P.T / root_x / root_y[:, None]
+
+
+def _normalised(joint: Joint) -> Joint:
+    """The table divided by its sum: only then have the roots of its marginals length one, and the modes mean zero."""
+    mass = joint.px.sum()
+    return joint if abs(mass - 1) <= ROUNDING else replace(joint, P=joint.P / mass)
 
 
 def _centred(P: Array, px: Array, py: Array) -> Array:
@@ -166,6 +172,8 @@ def modes(joint: Joint, k: int | None = None) -> Modes:
     entries; with the same residuals and the same check. None of such a size is made dense, but for an answer that is
     as large as the dense table: (\|𝒳\| + \|𝒴\|) k ≥ \|𝒳\| \|𝒴\|.
 
+    A table whose sum differs from 1 by rounding is divided by it first, and so the features have mean zero.
+
     Where σ's are equal, the modes are one orthonormal choice of many, which may change with the number of threads.
 
     Examples
@@ -176,7 +184,8 @@ def modes(joint: Joint, k: int | None = None) -> Modes:
     """
     most = min(required(joint).P.shape) - 1
     k = most if k is None else _mode_count(k, joint.P.shape)
-    root_x, root_y = _unit_roots(joint)
+    joint = _normalised(joint)
+    root_x, root_y = np.sqrt(joint.px), np.sqrt(joint.py)
     psi_y, sigma, psi_x = (
         _triples(joint, k) if most else (np.empty((root_y.size, 0)), np.empty(0), np.empty((root_x.size, 0)))
     )
@@ -221,12 +230,6 @@ def _mode_count(k: int, shape: tuple[int, int], name: str = "k", of: str = "a ta
         rule = f"so {name} must be in 1..{most}" if most else "as a variable with one symbol has no feature that varies"
         raise ValueError(f"{name} = {k}: {of} of shape {shape} has {most} modes, {rule}")
     return count
-
-
-def _unit_roots(joint: Joint) -> tuple[Array, Array]:
-    """Square roots of the marginals, of length 1 to rounding: the mass of a Joint may differ from 1 by 1e-9."""
-    root_x, root_y = np.sqrt(joint.px), np.sqrt(joint.py)
-    return root_x / np.linalg.norm(root_x), root_y / np.linalg.norm(root_y)
 
 
 def _triples(joint: Joint, k: int) -> Triples:
@@ -275,7 +278,7 @@ def _all_modes(joint: Joint, k: int) -> Triples:
     same singular values: its null vectors, unlike those of the DTM itself, cannot be contaminated by the roots.
     """
     B = _centred(joint.P.toarray() if sp.issparse(joint.P) else joint.P, joint.px, joint.py)
-    w_x, w_y = map(_reflector, _unit_roots(joint))
+    w_x, w_y = _reflector(np.sqrt(joint.px)), _reflector(np.sqrt(joint.py))
     block = _reflect(w_x, _reflect(w_y, B).T).T[1:, 1:]
     U, sigma, Vt = svd(block, full_matrices=False, overwrite_a=True, check_finite=False)
     pad = np.zeros((1, k))
@@ -322,7 +325,7 @@ def _is_tall(joint: Joint) -> bool:
 
 
 def _roots_by_length(joint: Joint) -> tuple[Array, Array]:
-    root_x, root_y = _unit_roots(joint)
+    root_x, root_y = np.sqrt(joint.px), np.sqrt(joint.py)
     return (root_x, root_y) if _is_tall(joint) else (root_y, root_x)
 
 

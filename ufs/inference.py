@@ -2,16 +2,18 @@ r"""How fast a feature tells two distributions apart: exact error exponents, the
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import brentq, minimize
-from scipy.special import betaincinv, expit
+from scipy.linalg import cho_factor, cho_solve
+from scipy.optimize import brentq
+from scipy.special import betaincinv, hyp1f1, logsumexp
 
 from ufs import _checks as check
-from ufs.local import kl_divergence
+from ufs.local import TINY, _log_ratio, _normalised, _orthonormal, _Span, _span
 
 __all__ = [
     "ExponentBounds",
@@ -26,8 +28,17 @@ __all__ = [
 Array: TypeAlias = NDArray[np.float64]
 
 GAP = 1e-8  # relative distance of the two bounds above which an exponent is not returned
-EPS = float(np.finfo(float).eps)
-ROUNDING = 64 * EPS  # of a feature's value, for each symbol
+ROUNDING = 4 * float(np.finfo(float).eps)  # of a sum, relative to the sum of the moduli of its terms
+FAR = 700  # logarithm beyond which a sum may overflow
+STEPS = 500  # Newton steps at most
+RIDGE = 1e-14  # relative, on the diagonal of a Hessian matrix that may be singular up to rounding
+LONG = 1e100  # entry of a solution beyond which it is cut short, in its direction: products with it stay finite
+CLEAR = 1e-12  # growth of the dual, relative to its value, that its rounding does not hide
+DONE = 1e-18  # growth that is not worth another step
+ALONE = (
+    "is not positive, and the exponent is defined for positive probabilities: drop the symbol if neither distribution "
+    "has it, else merge it with another, since it gives the other distribution away by itself"
+)
 CHUNK = 2**22  # numbers drawn at a time
 
 
@@ -46,8 +57,9 @@ class ExponentBounds:
     lam : float
         :math:`\lambda` of the dual, between 0 and 1.
     theta : ndarray, shape (k,)
-        :math:`\theta` of the dual. The test decides for P₂ where :math:`\theta \cdot t` exceeds ``threshold``, for P₁
-        where it is smaller, and tosses a coin where it is equal.
+        :math:`\theta` of the dual; infinite where h is so small (1e-308) that doubles cannot hold it. The test decides
+        for P₂ where :math:`\theta \cdot t` exceeds ``threshold``, for P₁ where it is smaller, and tosses a coin where
+        it is equal.
     threshold : float
     t : ndarray, shape (k,)
         The common mean of h under Q₁ and Q₂: the t at which both rate functions are equal.
@@ -108,6 +120,9 @@ def chernoff_information(p1: ArrayLike, p2: ArrayLike) -> float:
 
     Notes
     -----
+    The value is that of p1 and p2 divided by their sums, and has nearly full relative precision: near equality 1 minus
+    the sum is added up from terms that are not negative.
+
     H. Chernoff, Annals of Mathematical Statistics 23 (1952) 493-507.
 
     Examples
@@ -119,28 +134,39 @@ def chernoff_information(p1: ArrayLike, p2: ArrayLike) -> float:
     >>> chernoff_information([0.5, 0.5], [0.5, 0.5])
     0.0
     """
-    p, q = _pair(p1, p2)
+    p, q, gap = _pair(p1, p2)
     common = (p > 0) & (q > 0)
     if not common.any():
         return float("inf")
-    a, b = p[common], q[common]
-    ratio = np.where(np.abs(a - b) < b / 2, np.log1p((a - b) / b), np.log(a) - np.log(b))
     p_alone, q_alone = p[~common].sum(), q[~common].sum()
+    p, q, gap = p[common], q[common], gap[common]
+    up, larger = gap > 0, np.maximum(p, q)
+    part = np.minimum(np.abs(gap) / larger, 0.5)
+    down = np.where(part < 0.5, np.log1p(-part), -np.abs(_log_ratio(p, q)))  # log of the smaller by the larger
+    rest = hyp1f1(1, 3, down)  # 2 (e^x - 1 - x) / x², with all its digits
 
-    def slope(s: float) -> float:  # of the sum, up to a positive factor; it grows with s
-        return float(b @ (np.exp(s * ratio) * ratio))
+    def weight(s: float) -> Array:  # of the smaller one
+        return np.where(up, 1 - s, s)
 
-    if not ratio.any():
-        s = 0.0 if q_alone >= p_alone else 1.0
-    elif slope(0.0) >= 0:
-        s = 0.0
-    elif slope(1.0) <= 0:
-        s = 1.0
-    else:
-        s = float(brentq(slope, 0.0, 1.0, xtol=1e-15))
-    # the sum minus one, without adding up to one first: s P₁ + (1 - s) P₂ is one in total
-    lost = b @ (np.expm1(s * ratio) - s * np.expm1(ratio)) - s * p_alone - (1 - s) * q_alone
-    return max(0.0, -float(np.log1p(lost)))
+    def log_terms(s: float) -> Array:
+        return np.log(larger) + weight(s) * down
+
+    def slope_of_sum(s: float) -> float:  # up to a positive factor
+        terms = log_terms(s)
+        return float(np.exp(terms - terms.max()) @ np.where(up, -down, down))
+
+    def lost(s: float) -> float:  # 1 minus the sum: what the arithmetic means exceed the geometric ones by
+        w = weight(s)
+        excess = larger * w * down**2 / 2 * (rest - w * hyp1f1(1, 3, w * down))
+        return float(excess.sum() + s * p_alone + (1 - s) * q_alone)
+
+    def slope_of_lost(s: float) -> float:
+        slope = larger * down * (down / 2 * rest - np.expm1(weight(s) * down))
+        return float(np.where(up, -slope, slope).sum() + p_alone - q_alone)
+
+    if lost(0.5) > 0.25:
+        return float(-logsumexp(log_terms(_root(slope_of_sum))))
+    return float(-np.log1p(-lost(_root(lambda s: -slope_of_lost(s)))))  # lost is concave, and so below 1/2
 
 
 def feature_exponent(h: ArrayLike, p1: ArrayLike, p2: ArrayLike) -> float:
@@ -156,7 +182,8 @@ def feature_exponent(h: ArrayLike, p1: ArrayLike, p2: ArrayLike) -> float:
     Parameters
     ----------
     h : array_like, shape (n,) or (n, k)
-        One value, or k values, for each symbol. Neither centred nor independent columns are needed.
+        One value, or k values, for each symbol. Only the span of the columns and a constant counts: columns that are
+        constant, or combinations of others as far as the digits of their values tell, add nothing.
     p1, p2 : array_like, shape (n,)
         Probabilities, all positive.
 
@@ -169,10 +196,12 @@ def feature_exponent(h: ArrayLike, p1: ArrayLike, p2: ArrayLike) -> float:
     Raises
     ------
     ValueError
-        If p1 or p2 is not a distribution, has a zero, or does not fit h; if h is not finite.
+        If p1 or p2 is not a distribution, has a zero, or does not fit h; if h is not finite; if a column of h is not
+        constant, but varies by less than 16 units in the last place of its largest value, which may be rounding.
     ArithmeticError
-        If the two bounds of the exponent are further apart than 1e-8 of its size, which only probabilities or
-        features of absurd range bring about.
+        If the two bounds of the exponent are further apart than 1e-8 of its size (or of 2e-308, below which doubles
+        lose digits). It takes values of features that range over some eight orders of magnitude, and more for a single
+        feature, together with probabilities that range over a hundred.
 
     Examples
     --------
@@ -186,13 +215,8 @@ def feature_exponent(h: ArrayLike, p1: ArrayLike, p2: ArrayLike) -> float:
     >>> feature_exponent([7, 7, 7], p1, p2)
     0.0
     """
-    bounds = exponent_bounds(h, p1, p2)
-    if not bounds.upper <= bounds.lower + GAP * bounds.lower + EPS:
-        raise ArithmeticError(
-            f"the exponent lies between {bounds.lower:.9g} and {bounds.upper:.9g}, and no closer: use exponent_bounds "
-            "for both bounds, or rescale the rarest symbols"
-        )
-    return bounds.lower
+    _, dual, x = _solved(h, p1, p2)
+    return _proved(dual, x)
 
 
 def exponent_bounds(h: ArrayLike, p1: ArrayLike, p2: ArrayLike) -> ExponentBounds:
@@ -218,9 +242,11 @@ def exponent_bounds(h: ArrayLike, p1: ArrayLike, p2: ArrayLike) -> ExponentBound
 
     Notes
     -----
-    The dual is concave, and with positive probabilities its maximum lies in the interior. Newton's method starts from
-    the local solution, in coordinates in which h is white under (P₁ + P₂)/2; where it does not settle, a trust-region
-    method (``scipy.optimize.minimize``) takes over.
+    p1 and p2 are divided by their sums. The dual is concave, and with positive probabilities its maximum lies in the
+    interior. Newton's method starts from the local solution and is kept within a region in which it can be trusted, in
+    coordinates in which a step is the logarithm of what it does to the probabilities. The rate functions are sums of
+    terms that are not negative: the bounds have nearly all their digits however close p1 and p2 are, and however rare
+    the symbols by which they differ.
 
     Examples
     --------
@@ -228,29 +254,14 @@ def exponent_bounds(h: ArrayLike, p1: ArrayLike, p2: ArrayLike) -> ExponentBound
     >>> round(bounds.lower, 6), bool(bounds.upper - bounds.lower < 1e-12)
     (0.030101, True)
     """
-    p, q = _pair(p1, p2)
-    _positive(p, "p1")
-    _positive(q, "p2")
-    values = check.features(h, p.size, "p1")
-    _, back, centre = _orthonormal(values, (p + q) / 2)
-    white = (values - centre) @ back
-    gap = (p - q) @ white
-    size = float(np.linalg.norm(gap))
-    if size <= 8 * EPS:
-        return ExponentBounds(0.0, 0.0, 0.5, np.zeros(values.shape[1]), 0.0, p @ values)
-    dual = _Dual(white - p @ white, white - q @ white, p, q, gap, size)
-    x = np.append(-gap / (4 * size), 0.0)  # the local solution
-    x = _newton(dual, x)
-    if not np.linalg.norm(dual.gradient(x)) < 1e-8:
-        options = {"gtol": 1e-8}
-        x = minimize(dual.value, x, jac=dual.gradient, hess=dual.hessian, method="trust-exact", options=options).x
-        x = _newton(dual, x)
-    lam, _, theta, one, two = dual.parts(x)
-    lower = max(0.0, -dual.unit * dual.value(x))
-    level = lam * (lower + one.log) + float(theta @ (p @ white))  # gives both errors the same exponent
-    return ExponentBounds(
-        lower, dual.upper(one, two), lam, back @ theta, level + float(back @ theta @ centre), one.q @ values
-    )
+    values, dual, x = _solved(h, p1, p2)
+    span = dual.span
+    scaled = span.back @ x.theta
+    with np.errstate(over="ignore"):
+        theta = np.ldexp(scaled, -span.exponent)
+    t = (dual.p + x.one.change) @ values
+    threshold = dual.level(x) + float(span.origin @ x.theta)
+    return ExponentBounds(*dual.bounds(x), x.lam, theta, threshold, t)
 
 
 def local_exponent(h: ArrayLike, p1: ArrayLike, p2: ArrayLike, p0: ArrayLike) -> float:
@@ -273,12 +284,12 @@ def local_exponent(h: ArrayLike, p1: ArrayLike, p2: ArrayLike, p0: ArrayLike) ->
     Returns
     -------
     float
-        In nats.
+        In nats; ``inf`` where it is more than a double can hold.
 
     Raises
     ------
     ValueError
-        If p1, p2 or p0 is not a distribution or does not fit h; if p0 has a zero; if h is not finite.
+        If p1, p2 or p0 is not a distribution or does not fit h; if p0 has a zero; for h as :func:`feature_exponent`.
 
     Notes
     -----
@@ -291,10 +302,11 @@ def local_exponent(h: ArrayLike, p1: ArrayLike, p2: ArrayLike, p0: ArrayLike) ->
     >>> print(f"{local_exponent(h, p1, p2, (p1 + p2) / 2):.4e} {feature_exponent(h, p1, p2):.4e}")
     2.9091e-04 2.9103e-04
     """
-    p, q = _pair(p1, p2)
-    reference, _ = check.distributions(p0=check.reference(p0), p1=p)
-    xi, _, _ = _orthonormal(check.features(h, p.size, "p1"), reference)
-    return float(np.sum(((p - q) / np.sqrt(reference) @ xi) ** 2)) / 8
+    p, _, gap = _pair(p1, p2)
+    reference, _ = check.distributions(p0=check.reference(p0), p1=p1)
+    xi = _orthonormal(check.features(h, p.size, "p1"), reference)
+    with np.errstate(over="ignore"):
+        return float(np.sum((gap / np.sqrt(reference) @ xi) ** 2)) / 8
 
 
 def simulate_error(
@@ -349,10 +361,9 @@ def simulate_error(
     check.counts(trials=trials)
     if not 0 < confidence < 1:
         raise ValueError(f"confidence = {confidence}: it lies between 0 and 1, both excluded")
-    bounds = exponent_bounds(h, p1, p2)
-    p, q = _pair(p1, p2)
-    values = check.features(h, p.size, "p1")
-    score = values @ bounds.theta - bounds.threshold  # its mean is positive where the test says P₂
+    _, dual, x = _solved(h, p1, p2)
+    p, q = dual.p, dual.q
+    score = dual.span.basis @ x.theta - dual.level(x)  # its mean is positive where the test says P₂
     rng = np.random.default_rng(seed)
     wrong = np.zeros(sizes.size, dtype=np.int64)
     for i, size in enumerate(_watched(sizes)):
@@ -364,119 +375,188 @@ def simulate_error(
     return SimulatedError(sizes.astype(np.int64), wrong / trials, low, high, trials)
 
 
-class _Dual:
-    """Minus the dual problem, divided by its local value, as a function of θ / |gap| and the logit of λ.
-
-    The features are centred under each distribution by itself, and the difference of their means enters on its own:
-    nothing of the order of ε is then lost in a difference of numbers of order one.
-    """
-
-    def __init__(self, h1: Array, h2: Array, p: Array, q: Array, gap: Array, size: float) -> None:
-        self.h1, self.h2, self.p, self.q, self.gap, self.size = h1, h2, p, q, gap, size
-        self.unit = size**2 / 8
-
-    def parts(self, x: Array) -> tuple[float, float, Array, _Tilted, _Tilted]:
-        """λ, 1 - λ and θ, and both distributions tilted by them."""
-        lam, kappa, theta = float(expit(x[-1])), float(expit(-x[-1])), self.size * x[:-1]
-        one = _tilt(theta / lam, self.h1, self.p)
-        two = _tilt(-theta / kappa, self.h2, self.q)
-        return lam, kappa, theta, one, two
-
-    def value(self, x: Array) -> float:
-        lam, kappa, theta, one, two = self.parts(x)
-        return float(theta @ self.gap + lam * one.log + kappa * two.log) / self.unit
-
-    def gradient(self, x: Array) -> Array:
-        lam, kappa, _, one, two = self.parts(x)
-        by_theta = self.gap + one.mean - two.mean
-        by_lam = two.rate - one.rate
-        return np.append(self.size * by_theta, lam * kappa * by_lam) / self.unit
-
-    def hessian(self, x: Array) -> Array:
-        lam, kappa, theta, one, two = self.parts(x)
-        eye = np.eye(len(theta))
-        left = np.column_stack([self.size * eye, -kappa * theta])  # λκ (-θ/λ)
-        right = np.column_stack([self.size * eye, lam * theta])
-        result = left.T @ one.cov @ left / lam + right.T @ two.cov @ right / kappa
-        result[-1, -1] += lam * kappa * (kappa - lam) * (two.rate - one.rate)
-        return np.asarray(result / self.unit)
-
-    def upper(self, one: _Tilted, two: _Tilted) -> float:
-        """The larger divergence of two distributions with equal means of h: Q₁, and Q₂ moved to the mean of Q₁."""
-        miss = self.gap + one.mean - two.mean
-        shift = 1 + (self.h2 - two.mean) @ np.linalg.lstsq(two.cov, miss, rcond=None)[0]
-        moved = two.q * shift
-        left = np.abs(self.gap + one.mean - moved @ self.h2).max()
-        if shift.min() < 0 or left > 1e-10 * self.size + 8 * EPS:
-            return float("inf")
-        return max(kl_divergence(one.q, self.p), kl_divergence(moved, self.q))
-
-
 @dataclass(frozen=True, eq=False)
 class _Tilted:
-    """A distribution tilted by a feature: q ∝ p e^{a·h}, with the mean of h under p taken as zero."""
+    """A distribution tilted by a feature: q = p e^{a·h - log}, with the mean of h under p taken as zero."""
 
     q: Array
+    log_density: Array  # of q relative to p
+    change: Array  # q - p, with all its digits however close they are
     log: float  # log E e^{a·h}
     mean: Array
-    cov: Array
     rate: float  # D(q ‖ p)
 
 
 def _tilt(a: Array, h: Array, p: Array) -> _Tilted:
     u = h @ a
-    top = u.max()
-    if top < 1:  # small tilts: differences from 1 are kept to full precision
-        e = np.expm1(u)
-        log = float(np.log1p(p @ e))
-        q = p * (1 + e) / (1 + p @ e)
-        mean = (p * e) @ h / (1 + p @ e)
+    near = np.clip(u, -1, 1)
+    grown = np.log(p) + u
+    if grown.max() < FAR:  # e^u - 1 - u is not negative: nothing is lost in the sum
+        beyond = np.where(np.abs(u) < 1, p * near**2 / 2 * hyp1f1(1, 3, near), np.exp(grown) - p * (1 + u))
+        log = float(np.log1p(beyond.sum()))
     else:
-        weight = p * np.exp(u - top)
-        log = float(top + np.log(weight.sum()))
-        q = weight / weight.sum()
-        mean = q @ h
-    around = h - mean
-    return _Tilted(q, log, mean, (q * around.T) @ around, float(a @ mean) - log)
+        log = float(logsumexp(grown))
+    v = u - log
+    q = np.exp(grown - log)
+    change = np.where(np.abs(v) < 1, p * np.expm1(np.clip(v, -1, 1)), q - p)
+    return _Tilted(q, v, change, log, change @ h, _rate(v, p))
 
 
-def _newton(dual: _Dual, x: Array) -> Array:
-    """Newton steps for as long as they are short and make the gradient smaller."""
-    for _ in range(20):
-        gradient = dual.gradient(x)
-        step = np.linalg.lstsq(dual.hessian(x), gradient, rcond=None)[0]
-        if np.abs(step).max() > 1 or not np.linalg.norm(dual.gradient(x - step)) < np.linalg.norm(gradient):
+def _rate(v: Array, p: Array) -> float:
+    """D(e^v p ‖ p), as a sum of p (v e^v - e^v + 1), which is not negative either."""
+    near = np.clip(v, -1, 1)
+    close = p * near**2 / 2 * hyp1f1(2, 3, near)
+    return float(np.where(np.abs(v) < 1, close, np.exp(np.log(p) + v) * (v - 1) + p).sum())
+
+
+def _joined(log_density: Array, mass: Array, p: Array) -> Array:
+    """The logarithm of a density relative to p after more mass has joined, and all is divided by its sum."""
+    with np.errstate(divide="ignore"):
+        return np.asarray(np.logaddexp(log_density, np.log(mass) - np.log(p)) - np.log1p(mass.sum()))
+
+
+@dataclass(frozen=True, eq=False)
+class _Point:
+    """λ, 1 - λ and θ of the dual problem, both distributions tilted by them, and its value."""
+
+    lam: float
+    kappa: float
+    theta: Array
+    one: _Tilted
+    two: _Tilted
+    value: float
+
+
+class _Dual:
+    """The dual problem, in a basis in which θ/λ and -θ/(1 - λ) are logarithms of ratios of probabilities.
+
+    The features are centred under each distribution by itself, and the difference of their means enters on its own:
+    nothing of the order of ε is then lost in a difference of numbers of order one.
+    """
+
+    def __init__(self, span: _Span, p: Array, q: Array, difference: Array) -> None:
+        self.span, self.p, self.q = span, p, q
+        self.h1, self.h2 = span.basis - p @ span.basis, span.basis - q @ span.basis
+        gap = difference @ span.basis
+        self.gap = np.where(np.abs(gap) > ROUNDING * (np.abs(difference) @ np.abs(span.basis)), gap, 0.0)
+
+    def at(self, theta: Array, lam: float, kappa: float) -> _Point:
+        one, two = _tilt(theta / lam, self.h1, self.p), _tilt(-theta / kappa, self.h2, self.q)
+        return _Point(lam, kappa, theta, one, two, 0.0 - float(theta @ self.gap + lam * one.log + kappa * two.log))
+
+    def start(self) -> _Point:
+        """The local solution, or as much of it as changes no probability by more than a factor of e."""
+        middle = (self.p + self.q) / 2
+        theta = -_solve(np.sqrt(middle)[:, None] * (self.span.basis - middle @ self.span.basis), self.gap) / 4
+        return self.at(theta / max(1.0, 2 * self.reach(theta, theta)), 0.5, 0.5)
+
+    def reach(self, a: Array, b: Array) -> float:
+        """By how much tilting by a and by b changes a logarithm of a probability."""
+        return float(max(np.abs(self.h1 @ a).max(), np.abs(self.h2 @ b).max()))
+
+    def newton(self, x: _Point) -> tuple[Array, float, float, float]:
+        """Newton's step in θ and in λ, twice what it promises, and its reach."""
+        a, b = x.theta / x.lam, -x.theta / x.kappa
+        one, two = self.h1 - x.one.mean, self.h2 - x.two.mean
+        gradient = np.append(x.two.mean - x.one.mean - self.gap, x.one.rate - x.two.rate)
+        roots = [
+            np.sqrt(x.one.q / x.lam)[:, None] * np.column_stack([one, -one @ a]),
+            np.sqrt(x.two.q / x.kappa)[:, None] * np.column_stack([two, -two @ b]),
+        ]
+        step = _solve(np.vstack(roots), gradient)
+        theta, lam = step[:-1], float(step[-1])
+        reach = self.reach((theta - a * lam) / x.lam, (theta - b * lam) / x.kappa)
+        return theta, lam, float(gradient @ step), reach
+
+    def bounds(self, x: _Point) -> tuple[float, float]:
+        """The dual's value, and the larger divergence of Q₁ and Q₂ with what they lack to equal means of h."""
+        miss = self.gap + x.one.mean - x.two.mean
+        both = x.one.q + x.two.q
+        around = self.h2 - x.two.mean - miss / 2
+        lack = both * (around @ _solve(np.sqrt(both)[:, None] * around, miss))  # a mass that has the mean miss
+        left = np.abs(x.theta) / min(x.lam, x.kappa) @ np.abs(miss - lack @ around)  # at the slope of the rates
+        one = _rate(_joined(x.one.log_density, np.maximum(-lack, 0), self.p), self.p)
+        two = _rate(_joined(x.two.log_density, np.maximum(lack, 0), self.q), self.q)
+        return float(np.maximum(x.value, 0.0)), float(max(one, two) + left)
+
+    def level(self, x: _Point) -> float:
+        """The threshold of θ·h at which both errors have the same exponent."""
+        return x.lam * (x.value + x.one.log) + float(x.theta @ (self.p @ self.span.basis))
+
+
+def _solve(A: Array, y: Array) -> Array:
+    """Solution of AᵀA x = y, each entry to its own precision where the columns of A differ in size."""
+    if not y.any():
+        return np.zeros_like(y)
+    size = np.abs(A).max(axis=0)
+    size[size == 0] = 1
+    gram = (A / size).T @ (A / size)
+    diagonal = np.diag_indices_from(gram)
+    gram[diagonal] = np.where(gram[diagonal] > 0, gram[diagonal] * (1 + RIDGE), 1.0)
+    scaled = cho_solve(cho_factor(gram, check_finite=False), y / size, check_finite=False)
+    longest = np.abs(scaled).max()
+    x = scaled / longest / size
+    return np.asarray(x * min(longest, LONG / np.abs(x).max()))
+
+
+def _solved(h: ArrayLike, p1: ArrayLike, p2: ArrayLike) -> tuple[Array, _Dual, _Point]:
+    """A feature's values, its dual problem, and the point at which that is largest."""
+    p, q, difference = _pair(p1, p2)
+    values = check.features(h, p.size, "p1")
+    return values, *_solution(values, p, q, difference, ("p1", "p2"))
+
+
+def _solution(h: Array, p: Array, q: Array, difference: Array, names: tuple[str, str]) -> tuple[_Dual, _Point]:
+    """The dual problem of a feature's values, and the point at which it is largest."""
+    for values, name in zip((p, q), names, strict=True):
+        check.entries(values > 0, values, name, ALONE)
+    dual = _Dual(_span(h, (p + q) / 2, "h"), p, q, difference)
+    return dual, _largest(dual, dual.start())
+
+
+def _proved(dual: _Dual, x: _Point) -> float:
+    """The exponent, or a refusal where its bounds are not close."""
+    lower, upper = dual.bounds(x)
+    if not upper - lower <= GAP * max(lower, TINY):
+        raise ArithmeticError(
+            f"the exponent lies between {lower:.9g} and {upper:.9g}, and no closer: use exponent_bounds for both "
+            "bounds, or merge the rarest symbols"
+        )
+    return lower
+
+
+def _largest(dual: _Dual, x: _Point) -> _Point:
+    """Newton's method, with steps of at most twice the reach of the last that made the dual as much larger as hoped."""
+    radius, last = 1.0, not dual.gap.any()
+    for _ in range(STEPS):
+        if last:
             break
-        x = x - step
+        theta, lam, promise, reach = dual.newton(x)
+        clear, last = promise > CLEAR * x.value, promise <= DONE * x.value
+        share = min(1.0, radius / max(reach, TINY), min(x.lam, x.kappa) / max(2 * abs(lam), TINY))
+        new = dual.at(x.theta + share * theta, x.lam + share * lam, x.kappa - share * lam)
+        if not clear or new.value >= x.value + share * promise / 4:
+            x, radius = new, max(radius, 2 * share * reach)
+        else:
+            radius = share * reach / 4
     return x
 
 
-def _orthonormal(h: Array, p: Array) -> tuple[Array, Array, Array]:
-    """Orthonormal basis Ξ of the span of the vectors √p (h - E h), the matrix T with Ξ = √p (h - E h) T, and E h.
-
-    Columns that are constant up to rounding have no part in it, nor have combinations of columns that are.
-    """
-    centre = p @ h
-    around = h - centre
-    scale = np.sqrt(p @ around**2)
-    size = np.abs(h).max(axis=0)
-    varies = scale > ROUNDING * len(h) * size
-    back = np.diag(1 / np.where(varies, scale, 1.0))[:, varies]
-    U, s, vt = np.linalg.svd(np.sqrt(p)[:, None] * (around @ back), full_matrices=False)
-    noise = ROUNDING * max(h.shape) * (size[varies] / scale[varies]).max(initial=1.0)  # a large mean costs digits
-    kept = s > noise
-    return U[:, kept], back @ (vt[kept].T / s[kept]), centre
+def _root(slope: Callable[[float], float]) -> float:
+    """Where in [0, 1] an increasing function passes zero, or comes closest to it."""
+    if slope(0.0) >= 0:
+        return 0.0
+    return float(brentq(slope, 0.0, 1.0, xtol=1e-15, maxiter=1000)) if slope(1.0) > 0 else 1.0
 
 
 def _mistakes(score: Array, p: Array, size: int, trials: int, rng: np.random.Generator) -> int:
     """How many of the trials have a positive total score; where it is zero, a coin decides."""
-    tie = 1e-12 * np.abs(score).max(initial=0.0)
     mistakes = 0
     for start in range(0, trials, max(1, CHUNK // len(p))):
         counts = rng.multinomial(size, p / p.sum(), size=min(max(1, CHUNK // len(p)), trials - start))
-        mean = counts @ score / size
-        ties = int(np.count_nonzero(np.abs(mean) <= tie))
-        mistakes += int(np.count_nonzero(mean > tie)) + int(rng.binomial(ties, 0.5))
+        total = counts @ score
+        tie = np.abs(total) <= 1e-12 * (counts @ np.abs(score))
+        mistakes += int(np.count_nonzero((total > 0) & ~tie)) + int(rng.binomial(np.count_nonzero(tie), 0.5))
     return mistakes
 
 
@@ -489,18 +569,8 @@ def _watched(sizes: NDArray[Any]) -> Any:
     return tqdm(sizes, unit="n", delay=1, disable=None)
 
 
-def _pair(p1: ArrayLike, p2: ArrayLike) -> tuple[Array, Array]:
-    """Two distributions over the symbols that the rows of h belong to."""
+def _pair(p1: ArrayLike, p2: ArrayLike) -> tuple[Array, Array, Array]:
+    """Two distributions over the symbols of the rows of h, each divided by its sum, and their difference."""
     p, q = check.distributions(p1=p1, p2=p2)
     check.axes(p, 1, "p1", "flatten it, and p2 and h with it")
-    return p, q
-
-
-def _positive(p: Array, name: str) -> None:
-    check.entries(
-        p > 0,
-        p,
-        name,
-        "is not positive, and the exponent is defined for positive probabilities: drop the symbol if neither "
-        "distribution has it, else merge it with another, since it gives the other distribution away by itself",
-    )
+    return _normalised(p, q)

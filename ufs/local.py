@@ -3,12 +3,12 @@ r"""Local geometry: distributions near a reference as vectors, features as vecto
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.linalg import subspace_angles
-from scipy.special import kl_div
+from scipy.linalg import lu, qr, solve_triangular, subspace_angles
 
 from ufs import _checks as check
 
@@ -24,6 +24,9 @@ __all__ = [
 
 Array: TypeAlias = NDArray[np.float64]
 
+EPS, TINY = float(np.finfo(float).eps), float(np.finfo(float).tiny)
+RESOLUTION = 8 * EPS  # of values scaled to between 1/2 and 1: what varies by less may be rounding as well as signal
+SQUARES = math.sqrt(TINY / EPS)  # what is larger has a square with all its digits
 CLOSE = 0.1  # |p/q - 1| below which the logarithm is replaced by its series
 SERIES = np.array([(-1) ** j / ((j + 1) * (j + 2)) for j in range(16)])  # of ((1 + t) log(1 + t) - t) / t²
 
@@ -55,7 +58,8 @@ def kl_divergence(p: ArrayLike, q: ArrayLike) -> float:
     -----
     The sum is taken over :math:`q\,\bigl((1 + t) \log (1 + t) - t\bigr)` with :math:`t = (p - q)/q`, which adds
     up to the same and has no negative terms; for small t its series replaces the logarithm. So the value has nearly
-    full relative precision however close p and q are, where :math:`\sum p \log (p/q)` is lost in rounding.
+    full relative precision however close p and q are, where :math:`\sum p \log (p/q)` is lost in rounding, and
+    however far apart.
 
     Source: S. Kullback, R. A. Leibler, "On information and sufficiency", Ann. Math. Stat. 22 (1951) 79-86.
 
@@ -88,7 +92,7 @@ def chi2_divergence(p: ArrayLike, q: ArrayLike) -> float:
     Returns
     -------
     float
-        ``inf`` where p has mass that q has not.
+        ``inf`` where p has mass that q has not, or where the sum is more than a double can hold.
 
     Raises
     ------
@@ -107,7 +111,9 @@ def chi2_divergence(p: ArrayLike, q: ArrayLike) -> float:
     mass = q > 0
     if (p[~mass] > 0).any():
         return math.inf
-    return float(((p - q)[mass] ** 2 / q[mass]).sum())
+    gap, q = np.abs(p - q)[mass], q[mass]
+    with np.errstate(over="ignore"):
+        return float(np.where(gap > SQUARES, gap**2 / q, (gap / np.sqrt(q)) ** 2).sum())
 
 
 def information_vector(p: ArrayLike, p0: ArrayLike, eps: float) -> Array:
@@ -130,7 +136,8 @@ def information_vector(p: ArrayLike, p0: ArrayLike, eps: float) -> Array:
     Raises
     ------
     ValueError
-        As :func:`kl_divergence`; for a reference with an entry 0, and for an eps that is not positive and finite.
+        As :func:`kl_divergence`; for a reference with an entry 0; for an eps that is not positive and finite, or so
+        small that an entry of φ is more than a double can hold.
 
     Examples
     --------
@@ -138,7 +145,10 @@ def information_vector(p: ArrayLike, p0: ArrayLike, eps: float) -> Array:
     array([ 0.70710678, -0.70710678])
     """
     p, p0 = check.distributions(p=p, p0=p0)
-    return (p - p0) / (check.eps(eps) * np.sqrt(check.reference(p0)))
+    with np.errstate(over="ignore"):
+        phi: Array = (p - p0) / np.sqrt(check.reference(p0)) / check.eps(eps)
+    check.entries(np.isfinite(phi), phi, "phi", "is more than a double can hold: take a larger eps")
+    return phi
 
 
 def distribution(phi: ArrayLike, p0: ArrayLike, eps: float) -> Array:
@@ -162,8 +172,8 @@ def distribution(phi: ArrayLike, p0: ArrayLike, eps: float) -> Array:
     ------
     ValueError
         For shapes that differ; for a phi with NaN or infinite entries, or whose component along
-        :math:`\sqrt{P_0}` would change the sum by more than 1e-9; if an entry of P comes out negative; for p0 and
-        eps as in :func:`information_vector`.
+        :math:`\sqrt{P_0}` would bring the sum of P further than 1e-9 from 1; if an entry of P comes out negative; for
+        p0 and eps as in :func:`information_vector`.
 
     Examples
     --------
@@ -176,20 +186,20 @@ def distribution(phi: ArrayLike, p0: ArrayLike, eps: float) -> Array:
     phi = check.finite(phi, "phi")
     check.same_shape("give one entry for each symbol", phi=phi, p0=p0)
     root = np.sqrt(p0)
-    excess = float(eps * (phi * root).sum())
-    if abs(excess) > check.SUM_TOLERANCE:
+    with np.errstate(over="ignore", invalid="ignore"):
+        p = p0 + eps * root * phi
+        mass = float(p.sum())
+    if abs(mass - 1) > check.SUM_TOLERANCE:  # no number, if an entry is minus infinity: that is refused below
         raise ValueError(
-            f"P would sum to {1 + excess:.12g}: phi is not perpendicular to √P0; "
-            "subtract its component along √P0 (phi - (phi @ root) * root, with root = np.sqrt(p0))"
+            f"P would sum to {mass:.12g}: phi is not perpendicular to √P0; "
+            "subtract its component along √P0 (phi - (phi * root).sum() * root, with root = np.sqrt(p0))"
         )
-    p = p0 + eps * root * phi
     if (p < -1e-14 * p0).any():
-        ratio = phi / root
-        worst = np.unravel_index(np.argmin(ratio), ratio.shape)
+        worst = np.unravel_index(np.argmin(phi / root), phi.shape)
         where = ", ".join(str(int(index)) for index in worst)
         raise ValueError(
             f"P[{where}] would be {p[worst]:.6g}: this phi gives a distribution for eps up to "
-            f"{-1 / ratio[worst]:.6g}, and eps is {eps:g}"
+            f"{-root[worst] / phi[worst]:.6g}, and eps is {eps:g}"
         )
     return np.maximum(p, 0)
 
@@ -225,11 +235,13 @@ def feature_vector(h: ArrayLike, p0: ArrayLike) -> Array:
     p0 = check.reference(p0)
     check.axes(p0, 1, "p0", "flatten it, and h with it")
     values = check.features(h, p0.size, "p0")
-    mean = p0 @ values
+    mean = (p0 / p0.sum()) @ values
     bad = np.flatnonzero(np.abs(mean) > 1e-9 * np.abs(values).max(axis=0))
     if bad.size:
-        which = f"column {bad[0]} of h" if np.ndim(h) == 2 else "h"
-        raise ValueError(f"{which} has mean {mean[bad[0]]:.6g} under p0, not 0: centre it first (h - p0 @ h)")
+        raise ValueError(
+            f"{_column(values, 'h', bad[0])} has mean {mean[bad[0]]:.6g} under p0, not 0: centre it first "
+            "(h = h - h[0], then h - p0 @ h / sum(p0))"
+        )
     xi: Array = (np.sqrt(p0)[:, None] * values).reshape(np.shape(h))
     return xi
 
@@ -244,7 +256,8 @@ def feature_angles(f: ArrayLike, g: ArrayLike, p: ArrayLike) -> Array:
     Parameters
     ----------
     f, g : array_like, shape (n, k) and (n, m), or (n,) for a single feature
-        Columns that are constant, or combinations of others, add nothing to a span.
+        Columns that are constant, or combinations of others as far as the digits of their values tell, add nothing to
+        a span.
     p : array_like, shape (n,)
         Distribution, positive everywhere.
 
@@ -257,7 +270,8 @@ def feature_angles(f: ArrayLike, g: ArrayLike, p: ArrayLike) -> Array:
     ------
     ValueError
         If f or g does not have a row for each symbol, has entries that are not finite, or is constant in all its
-        columns; for p as in :func:`information_vector`.
+        columns; if a column varies by less than 16 units in the last place of its largest value, which may be
+        rounding; for p as in :func:`information_vector`.
 
     Notes
     -----
@@ -273,8 +287,11 @@ def feature_angles(f: ArrayLike, g: ArrayLike, p: ArrayLike) -> Array:
     """
     p = check.reference(p, "p")
     check.axes(p, 1, "p", "flatten it, and the features with it")
-    angles = subspace_angles(*(_directions(h, p, name) for h, name in ((f, "f"), (g, "g"))))
-    return np.asarray(angles[::-1])
+    spans = [_orthonormal(check.features(h, p.size, "p", name), p, name) for h, name in ((f, "f"), (g, "g"))]
+    for span, name in zip(spans, "fg", strict=True):
+        if span.shape[1] == 0:
+            raise ValueError(f"{name} is constant in all its columns: after centring it points nowhere")
+    return np.asarray(subspace_angles(*spans)[::-1])
 
 
 def sample_neighborhood(
@@ -315,7 +332,7 @@ def sample_neighborhood(
     rng = np.random.default_rng(rng)
     normal = rng.standard_normal((1 if size is None else size, p0.size))
     root = np.sqrt(p0)
-    direction = normal - np.outer(normal @ root, root)
+    direction = normal - np.outer(normal @ root, root / p0.sum())
     direction /= np.linalg.norm(direction, axis=1, keepdims=True)
     radius = rng.random((len(direction), 1)) ** (1 / (p0.size - 1))
     p: Array = np.maximum(p0 + eps * root * (radius * direction), 0)
@@ -326,23 +343,91 @@ def _kl_terms(p: Array, q: Array) -> Array:
     """Terms of the divergence of p from q in the form without cancellation; see :func:`kl_divergence`."""
     difference = p - q
     close = np.abs(difference) < CLOSE * q
-    terms: Array = kl_div(p, q)
+    terms: Array = p * _log_ratio(p, q) - difference
     t = difference[close] / q[close]
     terms[close] = q[close] * t**2 * np.polynomial.polynomial.polyval(t, SERIES)
     return terms
 
 
-def _directions(h: ArrayLike, p: Array, name: str) -> Array:
-    """Vectors of length one for all features that are not constant."""
-    values = check.features(h, p.size, "p", name)
+def _log_ratio(p: Array, q: Array) -> Array:
+    """log(p/q), also where the quotient is beyond what a double can hold; 0 where p is 0."""
+    with np.errstate(over="ignore", divide="ignore"):
+        ratio = np.divide(p, q, out=np.ones_like(p), where=p > 0)
+        beyond = (ratio < TINY) | (ratio == np.inf)
+        log: Array = np.log(ratio, out=ratio)
+        log[beyond] = np.log(p[beyond]) - np.log(q[beyond])
+    return log
+
+
+def _normalised(p: Array, q: Array) -> tuple[Array, Array, Array]:
+    """Both distributions divided by their sums, and p - q after that, to full precision however close they are."""
+    total_p, total_q = math.fsum(p), math.fsum(q)
+    excess = math.fsum(np.append(p, -q))
+    return p / total_p, q / total_q, (p - q - q * (excess / total_q)) / total_p
+
+
+@dataclass(frozen=True, eq=False)
+class _Span:
+    """Independent functions which, with the constant, span what some features do."""
+
+    basis: Array
+    back: Array  # basis = h / 2^exponent @ back - origin
+    origin: Array
+    exponent: NDArray[np.int32]
+
+
+def _span(h: Array, p: Array, name: str) -> _Span:
+    """The span of the columns of h, in functions that are zero at the likeliest symbol.
+
+    They are the columns of a triangular factor of √p h: each is 1 at a symbol of its own, at which the later ones are
+    0, and so what lives on symbols of next to no probability stays apart from what does not.
+    """
+    exponent = np.frexp(np.abs(h).max(axis=0))[1]
+    scaled = np.ldexp(h, -exponent)
+    first = scaled[np.argmax(p)]
+    scaled = scaled - first  # exact where it cancels
+    size = np.abs(scaled).max(axis=0)
+    unclear = np.flatnonzero((size > 0) & (size < RESOLUTION))
+    if unclear.size:
+        raise ValueError(
+            f"{_column(h, name, unclear[0])} varies by less than {2 * RESOLUTION / EPS:g} units in the last place of "
+            "its largest value, which may be rounding: leave it out if it is meant to be constant, else subtract one "
+            "of its values from it first"
+        )
+    unit = np.where(size > 0, size, 1.0)
+    chosen = _independent(scaled / unit, np.maximum(RESOLUTION / unit, len(h) * EPS))
+    if not chosen:
+        return _Span(np.empty((len(h), 0)), np.empty((h.shape[1], 0)), np.empty(0), exponent)
     root = np.sqrt(p)[:, None]
-    xi = root * (values - p @ values)
-    size = np.linalg.norm(xi, axis=0)
-    moves = size > np.finfo(float).eps * p.size * np.linalg.norm(root * values, axis=0)
-    if not moves.any():
-        raise ValueError(f"{name} is constant in all its columns: after centring it points nowhere")
-    directions: Array = xi[:, moves] / size[moves]
-    return directions
+    L, U = lu(root * (scaled / unit)[:, chosen], permute_l=True)
+    own = root[np.argmax(np.abs(L), axis=0), 0]
+    back = np.zeros((h.shape[1], len(chosen)))
+    back[chosen] = solve_triangular(U, np.diag(own)) / unit[chosen, None]
+    return _Span(L / root * own, back, first @ back, exponent)
+
+
+def _independent(x: Array, noise: Array) -> list[int]:
+    """Columns of which none is a combination of the others, up to the noise in the entries of each column of x."""
+    R, order = qr(x / noise, mode="r", pivoting=True)
+    variance = np.ones(len(order))  # of the noise in the entries of what the columns chosen leave of each
+    rank = 0
+    for size, along in zip(np.diagonal(R), R, strict=False):
+        if size == 0 or (rank > 0 and size**2 <= len(x) * variance[rank]):
+            break
+        variance[rank + 1 :] += (along[rank + 1 :] / size) ** 2 * variance[rank]
+        rank += 1
+    return [int(j) for j in order[:rank]]
+
+
+def _orthonormal(h: Array, p: Array, name: str = "h") -> Array:
+    """Orthonormal basis of the span of the vectors √p (h - E h); constant and dependent columns have no part in it."""
+    basis = _span(h, p, name).basis
+    xi = np.sqrt(p)[:, None] * (basis - (p / p.sum()) @ basis)
+    return np.linalg.qr(xi / np.linalg.norm(xi, axis=0))[0]
+
+
+def _column(h: Array, name: str, j: int) -> str:
+    return name if h.shape[1] == 1 else f"column {j} of {name}"
 
 
 def _reference_row(p0: ArrayLike) -> Array:
@@ -355,7 +440,8 @@ def _reference_row(p0: ArrayLike) -> Array:
 
 def _largest_eps(p0: Array) -> float:
     """The largest ε at which every information vector of length 1 belongs to a distribution."""
-    return float(np.sqrt(p0 / (1 - p0)).min())
+    rarest = p0.min()
+    return float(np.sqrt(rarest / (1 - rarest)))
 
 
 def _eps_within_simplex(eps: float, p0: Array) -> float:

@@ -14,9 +14,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from ufs import _checks as check
 from ufs.dtm import _reflect, _reflector, dtm
-from ufs.inference import _orthonormal, feature_exponent
+from ufs.inference import _proved, _solution
 from ufs.joint import Joint
-from ufs.local import _eps_within_simplex, _largest_eps, _reference_row
+from ufs.local import _eps_within_simplex, _largest_eps, _normalised, _orthonormal, _reference_row
 
 __all__ = ["attribute_exponents", "averaged_exponent", "captured", "largest_eps", "random_attribute", "rotate"]
 
@@ -93,16 +93,18 @@ def rotate(phi: ArrayLike, p0: ArrayLike, rng: np.random.Generator | int, draws:
     family = np.atleast_2d(check.finite(phi, "phi"))
     if family.ndim != 2 or family.shape[1] != p.size:
         raise ValueError(f"phi has shape {np.shape(phi)}: give vectors of length {p.size}, one in each row")
-    worst = float(np.abs(family @ np.sqrt(p)).max())
-    if worst > TOLERANCE * max(1.0, float(np.linalg.norm(family))):
+    size = float(np.abs(family).max()) or 1.0
+    family = family / size
+    worst = float(np.abs(family @ np.sqrt(p / p.sum())).max())
+    if worst > TOLERANCE:
         raise ValueError(
-            f"phi has inner product {worst:.3g} with the root of p0: an information vector has none; subtract its "
-            "projection, or make it from a distribution with information_vector"
+            f"phi has inner product {worst * size:.3g} with the root of p0: an information vector has none; "
+            "subtract its projection, or make it from a distribution with information_vector"
         )
     basis = _hyperplane(p)
     span, coordinates = np.linalg.qr(basis.T @ family.T)
     frames = _frames(np.random.default_rng(rng), 1 if draws is None else draws, *span.shape)
-    turned: Array = np.swapaxes(basis @ frames @ coordinates, -1, -2)
+    turned: Array = size * np.swapaxes(basis @ frames @ coordinates, -1, -2)
     return turned.reshape(np.shape(phi) if draws is None else (draws, *np.shape(phi)))
 
 
@@ -170,7 +172,8 @@ def captured(h: ArrayLike, joint: Joint, of: str = "Y") -> float:
     Raises
     ------
     ValueError
-        If h does not have a finite value for each symbol; for another variable.
+        If h does not have a finite value for each symbol, or has a column that varies by less than 16 units in the last
+        place of its largest value, which may be rounding; for another variable.
 
     Examples
     --------
@@ -181,7 +184,7 @@ def captured(h: ArrayLike, joint: Joint, of: str = "Y") -> float:
     if of not in ("X", "Y"):
         raise ValueError(f"of = {of!r}: features are of 'Y' or of 'X'")
     B, p = (dtm(joint).T, joint.py) if of == "Y" else (dtm(joint), joint.px)
-    xi, _, _ = _orthonormal(check.features(h, p.size, of), p)
+    xi = _orthonormal(check.features(h, p.size, of), p)
     return float(np.sum((B @ xi) ** 2))
 
 
@@ -220,7 +223,8 @@ def averaged_exponent(h: ArrayLike, joint: Joint, spread: float, eps: float, of:
         raise ValueError(f"{asked} has a single symbol: it has no attribute")
     if not 0 <= spread < math.inf:
         raise ValueError(f"spread = {spread}: a mean squared distance must be finite and at least 0")
-    return float(check.eps(eps) ** 2 / 8 * spread / (symbols - 1) * captured(h, joint, of))
+    root = math.sqrt(captured(h, joint, of)) * math.sqrt(spread / (8 * (symbols - 1))) * check.eps(eps)
+    return root * root
 
 
 def attribute_exponents(h: ArrayLike, joint: Joint, px_v: ArrayLike) -> Array:
@@ -259,13 +263,18 @@ def attribute_exponents(h: ArrayLike, joint: Joint, px_v: ArrayLike) -> Array:
         raise ValueError(
             f"px_v has shape {px_v.shape}: it must be (draws, values, {joint.P.shape[0]}), with two values at least"
         )
-    py_v = px_v[:, :2] @ (joint.P / joint.px[:, None])
-    return np.array([feature_exponent(h, p1, p2) for p1, p2 in py_v])
+    values, exponents = check.features(h, joint.py.size, "Y"), []
+    for i, attribute in enumerate(px_v):
+        p, q, difference = _normalised(*(check.distribution(attribute[v], f"px_v[{i}, {v}]") for v in (0, 1)))
+        p, q, difference = ((vector / joint.px) @ joint.P for vector in (p, q, difference))  # which keeps its digits
+        names = f"P_Y of px_v[{i}, 0]", f"P_Y of px_v[{i}, 1]"
+        exponents.append(_proved(*_solution(values, p, q, difference, names)))
+    return np.array(exponents)
 
 
 def _hyperplane(p0: Array) -> Array:
     """Orthonormal basis of the vectors perpendicular to the root of p0, in columns: a reflection takes it to −e₁."""
-    return _reflect(_reflector(np.sqrt(p0)), np.eye(p0.size))[:, 1:]
+    return _reflect(_reflector(np.sqrt(p0 / p0.sum())), np.eye(p0.size))[:, 1:]
 
 
 def _frames(rng: np.random.Generator, draws: int, m: int, k: int) -> Array:
