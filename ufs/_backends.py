@@ -147,7 +147,9 @@ class Torch:
 
     def shift(self, X: Any, _: Any) -> Any:
         sample = self.double(X[:: max(1, len(X) // SAMPLE)])
-        return self.zeros(X.shape[1]).copy_(_round_shift(self.torch, sample[0], sample - sample[0]))
+        shift = self.zeros(X.shape[1])
+        shift.copy_(_round_shift(self.torch, sample[0], sample - sample[0]))  # what copy_ returns may be of a subclass
+        return shift
 
     def rounded(self, values: Any, spread: Any) -> Any:
         return _rounded(self.torch, values, spread)
