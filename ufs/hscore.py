@@ -692,20 +692,21 @@ def _by_cholesky(h: HScore, eps: float = EPS) -> _Solution | None:
 def _by_eigenvalues(h: HScore) -> _Solution:
     """From the eigenvectors that count.
 
-    R holds the square of how far features are from dependent, and C that itself: where eigenvalues are at the level of
-    rounding, C is too if features depend, and is not if samples differ there. Rounding turns eigenvectors by its share
-    in other eigenvalues, and C is as small as the roots of those.
+    R holds the square of how far features are from dependent, and C that itself: along the other eigenvectors C is
+    rounding, to which an error E in R adds E W, if features depend, and is more if the classes differ there.
     """
     library = h._library
     R, C, inflation = _equilibrated(h)
     values, vectors = library.eigenpairs(R)
     noise, varying = _noise(h), h._columns(_varies(h))
     counts = values > COUNTS * noise
-    root = vectors[:, counts] / values[counts] ** 0.5
-    M, hidden = root.T @ C, vectors[:, ~counts]
-    rounding = _size(hidden * (_doubt(varying) / _spread(varying))[:, None]) * _grows(h)
-    differ = _size(hidden.T @ C) > rounding * (1 + 1 / float(values[counts].min()) ** 0.5)
-    return _Solution(_squares(library, M), len(M), root @ M, inflation, noise, len(hidden.T) if differ else 0)
+    root, hidden = vectors[:, counts] / values[counts] ** 0.5, vectors[:, ~counts]
+    M = root.T @ C
+    weights = root @ M
+    doubt = _doubt(varying) / _spread(varying)
+    rounding = _size(hidden * doubt[:, None]) + float(doubt.min()) * _size(weights)
+    left_out = len(hidden.T) if _size(hidden.T @ C) > _grows(h) * rounding else 0
+    return _Solution(_squares(library, M), len(M), weights, inflation, noise, left_out)
 
 
 def _squares(library: Library, M: Any) -> NDArray[np.float64]:
@@ -762,7 +763,7 @@ def _size(values: Any) -> float:
 
 
 def _doubt(h: HScore) -> Any:
-    """What rounding may make of each feature by itself, and in a sum of products with all of them."""
+    """What rounding may make of each feature, and of its share in a sum of products with all of them."""
     return EPS * (abs(h._shift + h._sums.sum(0) / h._counts.sum()) + (4 + h.width**0.5) * _spread(h))
 
 
