@@ -45,6 +45,9 @@ class Numpy:
     def indices(self, codes: Any) -> Any:
         return codes.cpu().numpy() if is_tensor(codes) else np.asarray(codes, dtype=np.intp)
 
+    def eps(self, values: Any) -> float:
+        return float(np.finfo(values.dtype).eps) if values.dtype.kind == "f" else 0.0
+
     def stacked(self, above: Any, below: Any) -> Any:
         return np.concatenate([above, below])
 
@@ -131,6 +134,9 @@ class Torch:
 
     def indices(self, codes: Any) -> Any:
         return self.torch.as_tensor(codes, dtype=self.torch.int64, device=self.device)
+
+    def eps(self, values: Any) -> float:
+        return float(self.torch.finfo(values.dtype).eps) if values.is_floating_point() else 0.0
 
     def stacked(self, above: Any, below: Any) -> Any:
         return self.torch.cat([above, below])

@@ -73,8 +73,9 @@ def h_score(features: Any, labels: Any = None, *, extractor: Callable[[Any], Any
     Warns
     -----
     RuntimeWarning
-        Where the rounding of features that are nearly dependent may change H by more than a millionth of it. Of batches
-        as :class:`HScore` does, much earlier.
+        Where features are so nearly dependent that rounding in float64 may have changed H by more than a millionth of
+        it, or that their own rounding, as to float32, is all that tells them apart. Of batches as :class:`HScore` does,
+        much earlier.
 
     Raises
     ------
@@ -95,7 +96,8 @@ def h_score(features: Any, labels: Any = None, *, extractor: Callable[[Any], Any
     moments hold the square of how far features are from dependent. Where that costs H more than nine digits, arrays,
     tensors and tables are gone through again, twice as a rule, in combinations of the features that hardly correlate:
     then digits are lost as in a QR decomposition of the centred features, in proportion to the distance itself. Numbers
-    in float32 are taken as they are: columns that were dependent before they were rounded are so no longer.
+    in float32 are taken as they are: columns that were dependent before they were rounded are so no longer, and a
+    warning says so.
 
     Examples
     --------
@@ -115,12 +117,14 @@ def h_score(features: Any, labels: Any = None, *, extractor: Callable[[Any], Any
     if isinstance(labels, Joint):
         X = matrix(features, "features")
         X = check.features(Torch(X).host(X) if is_tensor(X) else X, len(labels.px), "X", "features")
-        return _in_memory(lambda *basis: _of_table(X, labels, *basis))
+        return _in_memory(lambda *basis: _of_table(X, labels, *basis), EPS)
     X, classes, codes = samples(features, labels)
     if len(X) == 0:
         raise ValueError("there are no samples: the H-score needs at least one")
     tried = _in_single_precision(X, classes, codes)
-    return tried if tried is not None else _in_memory(lambda *basis: HScore()._absorb(X, classes, codes, *basis))
+    if tried is not None:
+        return tried
+    return _in_memory(lambda *basis: HScore()._absorb(X, classes, codes, *basis), library_of(X).eps(X))
 
 
 def h_score_pair(f: Any, g: Any, joint: Joint | None = None) -> float:
@@ -605,8 +609,9 @@ class _Solution:
 
     def warn(self) -> None:
         if self.left_out:
-            what = f"{self.left_out} direction{'s' * (self.left_out > 1)} of the features cannot be told from rounding "
-            what += "in the second moments and are left out, though the classes differ there: H may be larger"
+            s, them = ("s", "them") if self.left_out > 1 else ("", "it")
+            what = f"rounding in the second moments hides {self.left_out} direction{s} of the features, though the "
+            what += f"classes differ there: H is taken without {them} and may be larger"
         elif not self.exact(TOLD):
             what = "the features are so nearly dependent that their second moments have lost digits of H"
         else:
@@ -718,8 +723,8 @@ def _squares(library: Library, M: Any) -> NDArray[np.float64]:
     return squares
 
 
-def _in_memory(statistics: Callable[..., HScore]) -> float:
-    """The score of features that can be gone through again; statistics(c, T) are those of (features - c) T.
+def _in_memory(statistics: Callable[..., HScore], eps: float) -> float:
+    """The score of features of relative rounding eps; statistics(c, T) goes through them and is of (features - c) T.
 
     Second moments square the condition. Where that costs digits, they are formed anew from combinations of the features
     that hardly correlate, as far as the last ones tell: shifted Cholesky QR. The error becomes that of the product with
@@ -733,25 +738,28 @@ def _in_memory(statistics: Callable[..., HScore]) -> float:
     library, varies, spread, doubt = h._library, _varies(h), _spread(h), _doubt(h)
     centre = h._shift + h._sums.sum(0) / h._counts.sum()
     T, h = library.array(np.eye(h.width))[:, varies], h._columns(varies)
+    R = _equilibrated(h)[0]
     for _ in range(ROUNDS):
-        L = library.cholesky(_equilibrated(h)[0] + COUNTS * _noise(h) * library.array(np.eye(h.width)))
+        L = library.cholesky(R + COUNTS * _noise(h) * library.array(np.eye(h.width)))
         T = library.solve(L, (T / _spread(h)).T).T
         T = T[:, _norms(T * doubt[:, None]).argsort()]  # what is rounding comes last, and enters nothing else
         h = statistics(centre, T)
         size, rounding, terms = _spread(h), _norms(T * doubt[:, None]), _norms(T * spread[:, None])
         counts = (size > rounding) | (size > CANCELS * terms)
-        lost = counts & (size < CANCELS * terms) & (rounding > TOLD * size)
+        doubtful = ((size < CANCELS * terms) & (size < max(1 / TOLD, eps / EPS) * rounding))[counts]
         T, h = T[:, counts], h._columns(counts)
-        if library.squares_below_diagonal(_equilibrated(h)[0]) < WHITE:
+        R, C, _ = _equilibrated(h)
+        if library.squares_below_diagonal(R) < WHITE:
             break
-    if bool(lost.any()):
+    score = _solve(h).score
+    if float((C[doubtful] ** 2).sum()) / 2 > TOLD * score:  # their part in the score
         warnings.warn(
             "the features are so nearly dependent that what tells them apart has lost digits by their rounding, and H "
             "with it; compute them from standardised or decorrelated numbers",
             RuntimeWarning,
             stacklevel=3,
         )
-    return _solve(h).score
+    return score
 
 
 def _norms(columns: Any) -> Any:
