@@ -366,6 +366,17 @@ def test_offset_and_scale_of_exact_numbers_change_nothing():
         assert h_score(shifted.astype(np.float32), y) == pytest.approx(h_score(F, y), rel=1e-12)
 
 
+@pytest.mark.parametrize("values", [(0.1, 0.7), (0.0, 0.1, 0.2, 0.3, 0.4)])
+def test_single_precision_is_left_where_few_values_round_one_way(values):
+    rng = np.random.default_rng(0)
+    y = rng.integers(5, size=120_000)
+    X = rng.standard_normal((120_000, 100)).astype(np.float32)
+    assert in_single(X, y) is not None
+    X[:, 7] = np.take(values, rng.integers(len(values), size=120_000) * (rng.random(120_000) < 0.2 * y))
+    assert in_single(X, y) is None
+    assert h_score(X, y) == pytest.approx(h_score(X.astype(np.float64), y), rel=1e-9)
+
+
 def test_single_precision_is_left_where_it_overflows_or_underflows(large):
     for factor in (1e25, 1e-22, 1e-25):
         F = (large[0] * factor).astype(np.float32)

@@ -26,12 +26,14 @@ CHUNK = 2**20  # features are centred and multiplied in blocks of about so many 
 CONSTANT = 1e-13  # a column that varies by less than this share of its square about the shift is constant
 FAR = 4  # squares about the shift, over those about the mean, from which the shift is moved
 UNDERFLOW = np.finfo(float).tiny / np.finfo(float).eps  # squares that are smaller have fewer digits, or none
-SINGLE_UNDERFLOW = float(np.finfo(np.float32).tiny / np.finfo(np.float32).eps)
-SINGLE_FROM = 2**30  # multiplications from which single precision is worth a try
-SINGLE_ERROR = 1e-7  # estimated relative error up to which its outcome is kept
-PROBES = 4  # random vectors that tell how near to singular a matrix is
 EPS = float(np.finfo(np.float64).eps)
 SINGLE_EPS = float(np.finfo(np.float32).eps)
+SINGLE_UNDERFLOW = float(np.finfo(np.float32).tiny / np.finfo(np.float32).eps)
+SINGLE_FROM = 2**30  # multiplications from which single precision is worth a try
+SINGLE_ROWS = 1024  # rows whose sums of squares tell whether rounding errors add up the same way
+SINGLE_SYSTEMATIC = 8 * SINGLE_EPS  # relative error of such a sum, from which they do
+SINGLE_ERROR = 1e-7  # estimated relative error up to which its outcome is kept
+PROBES = 4  # random vectors that tell how near to singular a matrix is
 COUNTS = 4  # eigenvalue, over what rounding can make of it, from which a direction counts
 EXACT = 1e-9  # relative error up to which second moments are trusted while the features are at hand
 TOLD = 1e-6  # relative error from which the user is told
@@ -784,7 +786,7 @@ def _spread(h: HScore) -> Any:
 def _in_single_precision(X: Any, classes: list[Hashable], codes: Any) -> float | None:
     """The score with products in single precision, or None where that is not worth it or not exact enough."""
     small = X.shape[0] * X.shape[1] ** 2 < SINGLE_FROM
-    if small or not isinstance(X, np.ndarray) or X.dtype != np.float32:
+    if small or not isinstance(X, np.ndarray) or X.dtype != np.float32 or _rounds_one_way(X):
         return None
     try:
         statistics = HScore()._absorb(X, classes, codes, dtype=np.float32)
@@ -798,6 +800,17 @@ def _in_single_precision(X: Any, classes: list[Hashable], codes: Any) -> float |
     u = SINGLE_EPS / 4 * (1 + 256 / len(X) ** 0.5)
     error = u * np.linalg.norm(W.T @ W if W.shape[1] < W.shape[0] else W @ W.T)
     return solution.score if solution.rank == X.shape[1] and error <= SINGLE_ERROR * solution.score else None
+
+
+def _rounds_one_way(X: Any) -> bool:
+    """Whether sums in single precision have more than random errors, as those of features that take few values."""
+    library = Numpy()
+    rows = X[:: max(1, len(X) // SINGLE_ROWS)]
+    _, x = next(library.blocks(rows, library.shift(X, np.float32), len(rows), np.float32))
+    with np.errstate(all="ignore"):  # what is not finite is refused with its place, soon
+        squares = np.einsum("ij,ij->j", x, x, dtype=np.float64)
+        error = abs(library.add_gram(library.zeros(*2 * x.shape[1:]), x).diagonal() - squares)
+        return bool((error > SINGLE_SYSTEMATIC * squares).any())
 
 
 # ---- batches, tables, blocks -----------------------------------------------------------------------------------------
