@@ -190,7 +190,7 @@ class HScore:
     their own spread is lost in the rounding of float64, and is left out. The class sums are not squared, and tell such
     a direction from features that do depend, as duplicates or one-hot columns, about which nothing needs to be said. So
     a RuntimeWarning comes with the first result of statistics that leave out a direction along which the class means
-    differ by more than rounding, or that give H to less than a millionth of it.
+    differ by more than rounding, or whose rounding may change H by more than a millionth of it.
 
     Attributes
     ----------
