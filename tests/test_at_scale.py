@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Callable
 from fractions import Fraction
 from itertools import pairwise, permutations
 from pathlib import Path
 
+import dask
+import dask.array as da
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 
 import ufs
+from ufs.distributed import dask_statistics, torch_statistics
 from ufs.widgets import cost
 
 RESULTS = Path(__file__).parent.parent / "benchmarks" / "results"
@@ -237,6 +242,66 @@ def test_a_cutoff_drops_small_units() -> None:
         found = np.trace(b @ np.linalg.pinv(T, rcond=cutoff, hermitian=True) @ b.T) / 2
         assert found == pytest.approx(alone[-kept:].sum(), rel=1e-9)
     assert ufs.h_score(s, y) == pytest.approx(alone.sum(), rel=1e-10)
+
+
+# ---- nearly dependent ------------------------------------------------------------------------------------------------
+
+
+def near(seed: int, delta: float) -> tuple[Array, NDArray[np.int64], float]:
+    """Features that are delta from those of a linear map to fewer, and the score of what they span."""
+    s, y = clouds(seed, n=2000)
+    rng = np.random.default_rng(seed)
+    s -= s.mean(axis=0)
+    plain, further = s[:, :3] @ rng.standard_normal((3, 6)), s[:, 3:] @ rng.standard_normal((3, 6))
+    return plain + delta * further, y, ufs.h_score(s, y)
+
+
+def read_once(s: Array, y: NDArray[np.int64]) -> ufs.HScore:
+    return ufs.HScore().update(s, y)
+
+
+def by_dask(s: Array, y: NDArray[np.int64]) -> ufs.HScore:
+    with dask.config.set(scheduler="synchronous"):
+        return dask_statistics(da.from_array(s, chunks=(300, 2)), y)
+
+
+def by_all_reduce(s: Array, y: NDArray[np.int64]) -> ufs.HScore:
+    dist = torch.distributed
+    dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    try:
+        return torch_statistics(read_once(s, y))
+    finally:
+        dist.destroy_process_group()
+
+
+@pytest.mark.parametrize("gathered", [read_once, by_dask, by_all_reduce])
+def test_one_reading_is_right_or_warns_and_a_second_is_right(
+    gathered: Callable[[Array, NDArray[np.int64]], ufs.HScore],
+) -> None:
+    outcomes = set()
+    for seed in range(3):
+        for delta in 10.0 ** -np.arange(1, 8):
+            s, y, H = near(seed, delta)
+            assert ufs.h_score(s, y) == pytest.approx(H, rel=1e-6)
+            with warnings.catch_warnings(record=True) as heard:
+                warnings.simplefilter("always")
+                found = gathered(s, y).score()
+            if not heard:
+                assert found == pytest.approx(H, rel=1e-6)
+            outcomes.add((bool(heard), abs(found / H - 1) > 0.01))
+    assert outcomes >= {(False, False), (True, True)}
+
+
+def test_the_second_reading_loses_in_proportion_and_not_to_the_square() -> None:
+    deltas = 10.0 ** -np.arange(1, 8)
+    again, once = [], []
+    for delta in deltas:
+        s, y, H = near(5, delta)
+        b = [s[y == label].sum(axis=0) / np.sqrt(np.sum(y == label)) for label in range(4)]
+        once.append(abs(np.trace(b @ np.linalg.solve(s.T @ s, np.transpose(b))) / 2 / H - 1))
+        again.append(abs(ufs.h_score(s, y) / H - 1))
+    assert once[-1] > 1e-4
+    assert (np.array(again) < 1e-11 + 1e-15 / deltas).all()
 
 
 # ---- cost ------------------------------------------------------------------------------------------------------------

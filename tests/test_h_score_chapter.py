@@ -79,6 +79,18 @@ def test_only_the_span_counts_and_more_is_never_less() -> None:
     assert scores[3] == pytest.approx(scores[0] + ufs.h_score(rest, joint), abs=1e-12)
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_features_that_move_together_keep_their_score(seed: int) -> None:
+    s, y, _ = gaussian_classes(np.random.default_rng(seed), 500, 5, 4, 2.0)
+    joint, t = table(seed, (9, 4)), np.random.default_rng(seed).standard_normal((9, 5))
+    for delta in 10.0 ** -np.arange(1, 9):
+        near = s[:, :1] + delta * np.column_stack([0 * s[:, 0], s[:, 1:]])
+        assert ufs.h_score(near, y) == pytest.approx(ufs.h_score(s, y), rel=1e-7)
+        near = t[:, :1] + delta * np.column_stack([0 * t[:, 0], t[:, 1:]])
+        assert ufs.h_score(near, joint) == pytest.approx(ufs.h_score(t, joint), rel=1e-7)
+        assert ufs.captured(near, joint, of="X") / 2 == pytest.approx(ufs.h_score(t, joint), rel=1e-7)
+
+
 # ---- bounds, forecast, limits (R13) ----------------------------------------------------------------------------------
 
 

@@ -45,6 +45,9 @@ class Numpy:
     def indices(self, codes: Any) -> Any:
         return codes.cpu().numpy() if is_tensor(codes) else np.asarray(codes, dtype=np.intp)
 
+    def eps(self, values: Any) -> float:
+        return float(np.finfo(values.dtype).eps) if values.dtype.kind == "f" else 0.0
+
     def stacked(self, above: Any, below: Any) -> Any:
         return np.concatenate([above, below])
 
@@ -132,6 +135,9 @@ class Torch:
     def indices(self, codes: Any) -> Any:
         return self.torch.as_tensor(codes, dtype=self.torch.int64, device=self.device)
 
+    def eps(self, values: Any) -> float:
+        return float(self.torch.finfo(values.dtype).eps) if values.is_floating_point() else 0.0
+
     def stacked(self, above: Any, below: Any) -> Any:
         return self.torch.cat([above, below])
 
@@ -147,7 +153,9 @@ class Torch:
 
     def shift(self, X: Any, _: Any) -> Any:
         sample = self.double(X[:: max(1, len(X) // SAMPLE)])
-        return self.zeros(X.shape[1]).copy_(_round_shift(self.torch, sample[0], sample - sample[0]))
+        shift = self.zeros(X.shape[1])
+        shift.copy_(_round_shift(self.torch, sample[0], sample - sample[0]))  # what copy_ returns may be of a subclass
+        return shift
 
     def rounded(self, values: Any, spread: Any) -> Any:
         return _rounded(self.torch, values, spread)

@@ -2,7 +2,9 @@ r"""The H-score: how much of Y the best softmax layer can get out of given featu
 
 from __future__ import annotations
 
+import math
 import sys
+import warnings
 from collections.abc import Callable, Hashable, Iterable
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -24,10 +26,20 @@ CHUNK = 2**20  # features are centred and multiplied in blocks of about so many 
 CONSTANT = 1e-13  # a column that varies by less than this share of its square about the shift is constant
 FAR = 4  # squares about the shift, over those about the mean, from which the shift is moved
 UNDERFLOW = np.finfo(float).tiny / np.finfo(float).eps  # squares that are smaller have fewer digits, or none
+EPS = float(np.finfo(np.float64).eps)
+SINGLE_EPS = float(np.finfo(np.float32).eps)
 SINGLE_UNDERFLOW = float(np.finfo(np.float32).tiny / np.finfo(np.float32).eps)
 SINGLE_FROM = 2**30  # multiplications from which single precision is worth a try
+SINGLE_ROWS = 1024  # rows whose sums of squares tell whether rounding errors add up the same way
+SINGLE_SYSTEMATIC = 8 * SINGLE_EPS  # relative error of such a sum, from which they do
 SINGLE_ERROR = 1e-7  # estimated relative error up to which its outcome is kept
 PROBES = 4  # random vectors that tell how near to singular a matrix is
+COUNTS = 4  # eigenvalue, over what rounding can make of it, from which a direction counts
+EXACT = 1e-9  # relative error up to which second moments are trusted while the features are at hand
+TOLD = 1e-6  # relative error from which the user is told
+ROUNDS = 6  # times that features are combined anew
+WHITE = 0.1  # sum of the squared correlations below which combinations hardly correlate
+CANCELS = 1e-4  # size of a combination, over that of its terms, below which it may be their rounding and no more
 FORMAT = "ufs.HScore 1"
 
 
@@ -61,6 +73,13 @@ def h_score(features: Any, labels: Any = None, *, extractor: Callable[[Any], Any
         In nats. A sample of n has the mean k(g − 1)/(2(n − 1)) by chance alone: see :meth:`HScore.corrected` and
         :meth:`HScore.rescaled`.
 
+    Warns
+    -----
+    RuntimeWarning
+        Where features are so nearly dependent that rounding in float64 may have changed H by more than a millionth of
+        it, or that their own rounding, as to float32, is all that tells them apart. Of batches as :class:`HScore` does,
+        much earlier.
+
     Raises
     ------
     ValueError
@@ -75,6 +94,13 @@ def h_score(features: Any, labels: Any = None, *, extractor: Callable[[Any], Any
     L. Zhang, L. Zheng, A. Zamir, L. Guibas, "An information-theoretic approach to transferability in task transfer
     learning", ICIP 2019. All sums are kept in float64. For large float32 arrays the products are formed in single
     precision first; where the error that this can make is not negligible, they are formed again in double.
+
+    Constant features, and those that depend on others up to the rounding of float64 numbers, count for nothing. Second
+    moments hold the square of how far features are from dependent. Where that costs H more than nine digits, arrays,
+    tensors and tables are gone through again, twice as a rule, in combinations of the features that hardly correlate:
+    then digits are lost as in a QR decomposition of the centred features, in proportion to the distance itself. Numbers
+    in float32 are taken as they are: columns that were dependent before they were rounded are so no longer, and a
+    warning says so.
 
     Examples
     --------
@@ -92,12 +118,15 @@ def h_score(features: Any, labels: Any = None, *, extractor: Callable[[Any], Any
     if extractor is not None:
         raise ValueError("an extractor works on batches (inputs, labels): give an iterable of them, and no labels")
     if isinstance(labels, Joint):
-        return _of_table(features, labels).score()
+        X = check.features(matrix(features, "features"), len(labels.px), "X", "features")
+        return _in_memory(lambda *basis: _of_table(X, labels, *basis), EPS)
     X, classes, codes = samples(features, labels)
     if len(X) == 0:
         raise ValueError("there are no samples: the H-score needs at least one")
     tried = _in_single_precision(X, classes, codes)
-    return tried if tried is not None else HScore()._absorb(X, classes, codes).score()
+    if tried is not None:
+        return tried
+    return _in_memory(lambda *basis: HScore()._absorb(X, classes, codes, *basis), library_of(X).eps(X))
 
 
 def h_score_pair(f: Any, g: Any, joint: Joint | None = None) -> float:
@@ -158,6 +187,12 @@ class HScore:
     about a shift that the first batch fixes, and that moves if others lie far from it: (g + k) k numbers, however many
     samples there are, summed in float64. The order of batches, and how they are split among parts that are merged,
     changes nothing but the last digits.
+
+    Second moments hold the square of how far features are from dependent: a direction in which they vary by 1e-8 of
+    their own spread is lost in the rounding of float64, and is left out. The class sums are not squared, and tell such
+    a direction from features that do depend, as duplicates or one-hot columns, about which nothing needs to be said. So
+    a RuntimeWarning comes with the first result of statistics that leave out a direction along which the class means
+    differ by more than rounding, or whose rounding may change H by more than a millionth of it.
 
     Attributes
     ----------
@@ -299,7 +334,7 @@ class HScore:
 
     @property
     def rank(self) -> int:
-        """Number of linearly independent features that vary, as far as float64 tells."""
+        """Number of linearly independent features that vary, as far as their second moments in float64 tell."""
         return self._solution().rank
 
     @property
@@ -467,26 +502,51 @@ class HScore:
             )
         return self._library.indices(rows)
 
-    def _absorb(self, X: Any, classes: list[Hashable], codes: Any, dtype: Any = np.float64) -> HScore:
-        """Add samples, as blocks of rows: class sums by a sparse product, second moments by a rank-k update."""
+    def _absorb(
+        self,
+        X: Any,
+        classes: list[Hashable],
+        codes: Any,
+        shift: Any = None,
+        combined: Any = None,
+        dtype: Any = np.float64,
+    ) -> HScore:
+        """Add samples, as blocks of rows: class sums by a sparse product, second moments by a rank-k update.
+
+        With a shift, given to statistics that are empty, the features are (X - shift) times the matrix combined.
+        """
         if self._library != library_of(X):
             self._move(library_of(X))
         library = self._library
         codes = library.indices(codes)
-        shift = self._shift if self._shift is not None else library.shift(X, dtype)
-        gram = self._gram if self._gram is not None else library.zeros(X.shape[1], X.shape[1])
-        total = library.zeros(len(classes), X.shape[1])
+        width = X.shape[1] if combined is None else combined.shape[1]
+        if shift is None:
+            shift = self._shift if self._shift is not None else library.shift(X, dtype)
+        gram = self._gram if self._gram is not None else library.zeros(width, width)
+        total = library.zeros(len(classes), width)
         for start, x in library.blocks(X, shift, _block(X.shape[1], dtype), dtype):
+            if combined is not None:
+                x = x @ combined
             sums = library.class_sums(codes[start : start + len(x)], x, len(classes))
             if not library.finite(sums):
                 raise not_finite(X[start : start + len(x)], start, "features")
             total += sums
             gram = library.add_gram(gram, x)
-        self._shift, self._gram, self._solved = shift, gram, None
-        rows = self._index(classes, X.shape[1])
+        self._shift, self._gram, self._solved = shift if combined is None else total[0] * 0, gram, None
+        rows = self._index(classes, width)
         self._counts[rows] += library.count(codes, len(classes))
         self._sums[rows] += total
         return self
+
+    def _columns(self, kept: Any) -> HScore:
+        """The statistics of some of the features."""
+        if bool(kept.all()):
+            return self
+        result = HScore()
+        result._rows, result._library, result._counts = self._rows, self._library, self._counts
+        result._sums, result._shift = self._sums[:, kept], self._shift[kept]
+        result._gram = self._gram[kept][:, kept]
+        return result
 
     def _recentre(self, before: int) -> HScore:
         """Move the shift into the cloud, where the first samples lay far from it.
@@ -523,6 +583,7 @@ class HScore:
         self._refuse_empty()
         if self._solved is None:
             self._solved = _solve(self)
+            self._solved.warn()
         return self._solved
 
 
@@ -533,8 +594,34 @@ class HScore:
 class _Solution:
     squares: NDArray[np.float64]  # squared canonical correlations, descending
     rank: int
-    weights: Any  # R⁻¹ C, shape (varying features, classes)
+    weights: Any  # R⁺ C, shape (varying features, classes)
     inflation: Any  # second moment about the shift over variance, for each varying feature
+    noise: float  # of R and C, by rounding
+    left_out: int = 0  # directions that are taken for dependent although C, which is not squared, sees some of them
+
+    @property
+    def score(self) -> float:
+        return 0.5 * float(self.squares.sum())
+
+    def exact(self, share: float) -> bool:
+        """Whether rounding moves the score by a share of it at most, or by no more than rounding itself.
+
+        E in R moves it by tr(E W Wᵀ)/2 to first order, E in C by tr(Wᵀ E).
+        """
+        size = _size(self.weights * self.inflation[:, None] ** 0.5)
+        return self.noise * (size**2 / 2 + size) <= max(share * self.score, self.noise)
+
+    def warn(self) -> None:
+        if self.left_out:
+            s, them = ("s", "them") if self.left_out > 1 else ("", "it")
+            what = f"rounding in the second moments hides {self.left_out} direction{s} of the features, though the "
+            what += f"classes differ there: H is taken without {them} and may be larger"
+        elif not self.exact(TOLD):
+            what = "the features are so nearly dependent that their second moments have lost digits of H"
+        else:
+            return
+        remedy = "standardise or decorrelate the features, or give all samples at once to ufs.h_score"
+        warnings.warn(f"{what}; {remedy}", RuntimeWarning, stacklevel=4)
 
 
 def _about(target: Any, counts: Any, sums: Any, shift: Any, gram: Any) -> tuple[Any, Any]:
@@ -549,25 +636,11 @@ def _about(target: Any, counts: Any, sums: Any, shift: Any, gram: Any) -> tuple[
 
 def _equilibrated(h: HScore) -> tuple[Any, Any, Any]:
     """Correlation matrix R of the features that vary, class means C scaled so that C Cᵀ is R's part between classes."""
-    h._refuse_empty()
-    library, counts, sums, gram = h._library, h._counts, h._sums, h._gram
+    h = h._columns(_varies(h))
+    counts, sums, gram = h._counts, h._sums, h._gram
     n = counts.sum()
     mean, moment = sums.sum(0) / n, gram.diagonal() / n
-    if not library.finite(moment):
-        column = library.host(moment).argmax()
-        raise ValueError(f"the squares of feature {column} exceed the range of float64: divide it by a large number")
-    lost = (moment < UNDERFLOW) & (sums != 0).any(0)
-    if bool(lost.any()):
-        column = library.host(lost).argmax()
-        raise ValueError(f"the squares of feature {column} are too small for float64: multiply it by a large number")
     variance = moment - mean * mean
-    varies = variance > CONSTANT * moment
-    if not bool(varies.all()):
-        gram, sums, mean, moment, variance = (
-            gram[varies][:, varies],
-            sums[:, varies],
-            *(each[varies] for each in (mean, moment, variance)),
-        )
     scale = 1 / (n * variance) ** 0.5
     R = gram * scale[:, None]
     R *= scale
@@ -577,61 +650,169 @@ def _equilibrated(h: HScore) -> tuple[Any, Any, Any]:
     return R, C, moment / variance
 
 
+def _varies(h: HScore) -> Any:
+    """Which features vary."""
+    h._refuse_empty()
+    library, n = h._library, h._counts.sum()
+    mean, moment = h._sums.sum(0) / n, h._gram.diagonal() / n
+    if not library.finite(moment):
+        column = library.host(moment).argmax()
+        raise ValueError(f"the squares of feature {column} exceed the range of float64: divide it by a large number")
+    lost = (moment < UNDERFLOW) & (h._sums != 0).any(0)
+    if bool(lost.any()):
+        column = library.host(lost).argmax()
+        raise ValueError(f"the squares of feature {column} are too small for float64: multiply it by a large number")
+    return moment - mean * mean > CONSTANT * moment
+
+
+def _noise(h: HScore, eps: float = EPS) -> float:
+    """More than the norm of what rounding adds to the correlation matrix, however systematic it is."""
+    return (25 + 2.5 * h.width) * _grows(h) * eps
+
+
+def _grows(h: HScore) -> float:
+    """How rounding errors of sums grow with the number of samples, as random ones do."""
+    return 1 + math.sqrt(h.n) / 400
+
+
 def _solve(h: HScore) -> _Solution:
     """Squared canonical correlations, from a root of R⁺ applied to C."""
+    return _by_cholesky(h) or _by_eigenvalues(h)
+
+
+def _by_cholesky(h: HScore, eps: float = EPS) -> _Solution | None:
+    """None where R is singular to rounding."""
     library = h._library
     R, C, inflation = _equilibrated(h)
-    k, g = C.shape
+    (k, g), noise = C.shape, _noise(h, eps)
     if k == 0:
-        return _Solution(np.zeros(0), 0, C, inflation)
-    tolerance = (100 + 10 * k) * np.finfo(float).eps
-    found = _by_cholesky(library, R, C, tolerance) or _by_eigenvalues(library, _equilibrated(h)[0], C, tolerance)
-    rank, M, weights = found
-    count = min(rank, g - 1)
-    between = np.maximum(library.eigenvalues(M.T @ M if g < rank else M @ M.T)[::-1][:count], 0)
-    within = np.maximum(1 - between, 0)  # total variance is 1; rounding must not make a part of it negative
-    return _Solution(between / (between + within), rank, weights, inflation)
-
-
-def _by_cholesky(library: Library, R: Any, C: Any, tolerance: float) -> tuple[int, Any, Any] | None:
-    """Rank of R, L⁻¹ C and R⁻¹ C, or None where R is singular to rounding. R is used up."""
-    k, g = C.shape
-    L = library.cholesky(R)
+        return _Solution(np.zeros(0), 0, C, inflation, noise)
+    L = library.cholesky(R)  # R is used up
     if L is None:
         return None
     probes = library.array(np.random.default_rng(0).standard_normal((k, PROBES)))
     M = library.solve(L, library.beside(C, probes), overwrite=True)
     weights = library.solve(L, M, transposed=True)
-    near_singular = float((weights[:, g:] ** 2).sum()) > 1 / tolerance**2
-    return None if near_singular else (k, M[:, :g], weights[:, :g])
+    if float((weights[:, g:] ** 2).sum()) > 1 / (COUNTS * noise) ** 2:
+        return None
+    return _Solution(_squares(library, M[:, :g]), k, weights[:, :g], inflation, noise)
 
 
-def _by_eigenvalues(library: Library, R: Any, C: Any, tolerance: float) -> tuple[int, Any, Any]:
+def _by_eigenvalues(h: HScore) -> _Solution:
+    """From the eigenvectors that count.
+
+    R holds the square of how far features are from dependent, and C that itself: along the other eigenvectors C is
+    rounding, to which an error E in R adds E W, if features depend, and is more if the classes differ there.
+    """
+    library = h._library
+    R, C, inflation = _equilibrated(h)
     values, vectors = library.eigenpairs(R)
-    kept = values > tolerance
-    root = vectors[:, kept] / values[kept] ** 0.5
+    noise, varying = _noise(h), h._columns(_varies(h))
+    counts = values > COUNTS * noise
+    root, hidden = vectors[:, counts] / values[counts] ** 0.5, vectors[:, ~counts]
     M = root.T @ C
-    return len(M), M, root @ M
+    weights = root @ M
+    doubt = _doubt(varying) / _spread(varying)
+    rounding = _size(hidden * doubt[:, None]) + float(doubt.min()) * _size(weights)
+    left_out = len(hidden.T) if _size(hidden.T @ C) > _grows(h) * rounding else 0
+    return _Solution(_squares(library, M), len(M), weights, inflation, noise, left_out)
+
+
+def _squares(library: Library, M: Any) -> NDArray[np.float64]:
+    rank, g = M.shape
+    between = library.eigenvalues(M.T @ M if g < rank else M @ M.T)[::-1][: min(rank, g - 1)]
+    between = np.maximum(between, 0)
+    within = np.maximum(1 - between, 0)  # total variance is 1; rounding must not make a part of it negative
+    squares: NDArray[np.float64] = between / (between + within)
+    return squares
+
+
+def _in_memory(statistics: Callable[..., HScore], eps: float) -> float:
+    """The score of features of relative rounding eps; statistics(c, T) goes through them and is of (features - c) T.
+
+    Second moments square the condition. Where that costs digits, they are formed anew from combinations of the features
+    that hardly correlate, as far as the last ones tell: shifted Cholesky QR. The error becomes that of the product with
+    T, as in a QR decomposition of the centred columns. T. Fukaya, R. Kannan, Y. Nakatsukasa, Y. Yamamoto,
+    Y. Yanagisawa, SIAM J. Sci. Comput. 42 (2020) A477-A503.
+    """
+    h = statistics()
+    solution = _by_cholesky(h)
+    if solution is not None and solution.exact(EXACT):
+        return solution.score
+    library, varies, spread, doubt = h._library, _varies(h), _spread(h), _doubt(h)
+    centre = h._shift + h._sums.sum(0) / h._counts.sum()
+    T, h = library.array(np.eye(h.width))[:, varies], h._columns(varies)
+    R = _equilibrated(h)[0]
+    for _ in range(ROUNDS):
+        L = library.cholesky(R + COUNTS * _noise(h) * library.array(np.eye(h.width)))
+        T = library.solve(L, (T / _spread(h)).T).T
+        T = T[:, _norms(T * doubt[:, None]).argsort()]  # what is rounding comes last, and enters nothing else
+        h = statistics(centre, T)
+        size, rounding, terms = _spread(h), _norms(T * doubt[:, None]), _norms(T * spread[:, None])
+        counts = (size > rounding) | (size > CANCELS * terms)
+        doubtful = ((size < CANCELS * terms) & (size < max(1 / TOLD, eps / EPS) * rounding))[counts]
+        T, h = T[:, counts], h._columns(counts)
+        R, C, _ = _equilibrated(h)
+        if library.squares_below_diagonal(R) < WHITE:
+            break
+    score = _solve(h).score
+    if float((C[doubtful] ** 2).sum()) / 2 > TOLD * score:  # their part in the score
+        warnings.warn(
+            "the features are so nearly dependent that what tells them apart has lost digits by their rounding, and H "
+            "with it; compute them from standardised or decorrelated numbers",
+            RuntimeWarning,
+            stacklevel=3,
+        )
+    return score
+
+
+def _norms(columns: Any) -> Any:
+    return (columns**2).sum(0) ** 0.5
+
+
+def _size(values: Any) -> float:
+    return math.sqrt(float((values**2).sum()))
+
+
+def _doubt(h: HScore) -> Any:
+    """What rounding may make of each feature, and of its share in a sum of products with all of them."""
+    return EPS * (abs(h._shift + h._sums.sum(0) / h._counts.sum()) + (4 + h.width**0.5) * _spread(h))
+
+
+def _spread(h: HScore) -> Any:
+    """Standard deviations of the features."""
+    n = h._counts.sum()
+    return abs(h._gram.diagonal() / n - (h._sums.sum(0) / n) ** 2) ** 0.5
 
 
 def _in_single_precision(X: Any, classes: list[Hashable], codes: Any) -> float | None:
     """The score with products in single precision, or None where that is not worth it or not exact enough."""
     small = X.shape[0] * X.shape[1] ** 2 < SINGLE_FROM
-    if small or not isinstance(X, np.ndarray) or X.dtype != np.float32:
+    if small or not isinstance(X, np.ndarray) or X.dtype != np.float32 or _rounds_one_way(X):
         return None
     try:
-        statistics = HScore()._absorb(X, classes, codes, np.float32)
-        solution = statistics._solution()
+        statistics = HScore()._absorb(X, classes, codes, dtype=np.float32)
+        solution = _by_cholesky(statistics, SINGLE_EPS)
     except ValueError:  # sums or squares beyond single precision; what is not finite is found again, in double
         return None
-    if bool((statistics._gram.diagonal() < len(X) * SINGLE_UNDERFLOW).any()):
+    if solution is None or bool((statistics._gram.diagonal() < len(X) * SINGLE_UNDERFLOW).any()):
         return None
-    score = statistics.score()
     # independent errors E of size u in R move H by tr(E W Wᵀ)/2; over few samples the errors of sums average out less
     W = solution.weights * solution.inflation[:, None] ** 0.5
-    u = np.finfo(np.float32).eps / 4 * (1 + 256 / len(X) ** 0.5)
+    u = SINGLE_EPS / 4 * (1 + 256 / len(X) ** 0.5)
     error = u * np.linalg.norm(W.T @ W if W.shape[1] < W.shape[0] else W @ W.T)
-    return score if solution.rank == X.shape[1] and error <= SINGLE_ERROR * score else None
+    return solution.score if solution.rank == X.shape[1] and error <= SINGLE_ERROR * solution.score else None
+
+
+def _rounds_one_way(X: Any) -> bool:
+    """Whether sums in single precision have more than random errors, as those of features that take few values."""
+    library = Numpy()
+    rows = X[:: max(1, len(X) // SINGLE_ROWS)]
+    _, x = next(library.blocks(rows, library.shift(X, np.float32), len(rows), np.float32))
+    with np.errstate(all="ignore"):  # what is not finite is refused with its place, soon
+        squares = np.einsum("ij,ij->j", x, x, dtype=np.float64)
+        error = abs(library.add_gram(library.zeros(*2 * x.shape[1:]), x).diagonal() - squares)
+        return bool((error > SINGLE_SYSTEMATIC * squares).any())
 
 
 # ---- batches, tables, blocks -----------------------------------------------------------------------------------------
@@ -656,11 +837,12 @@ def _of_batches(batches: Any, extractor: Callable[[Any], Any] | None) -> HScore:
     return result
 
 
-def _of_table(features: Any, joint: Joint) -> HScore:
-    X = check.features(matrix(features, "features"), len(joint.px), "X", "features")
+def _of_table(X: Any, joint: Joint, shift: Any = None, combined: Any = None) -> HScore:
     result = HScore()
-    result._shift = joint.px @ X
+    result._shift = joint.px @ X if shift is None else shift
     X = X - result._shift
+    if combined is not None:
+        X, result._shift = X @ combined, np.zeros(combined.shape[1])
     result._rows = {y: y for y in range(len(joint.py))}
     result._counts, result._sums = joint.py, joint.P.T @ X
     result._gram = np.asfortranarray((joint.px[:, None] * X).T @ X)
