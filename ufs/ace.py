@@ -3,7 +3,7 @@ r"""Alternating conditional expectations: the modes of :math:`P_{XY}` from sampl
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
 
@@ -214,7 +214,7 @@ def equal_mass_bins(values: ArrayLike, m: int) -> NDArray[np.intp]:
     array([0, 1, 0, 1])
     """
     values = _continuous(values, "values")
-    if isinstance(m, bool) or not isinstance(m, int | np.integer) or not 2 <= m <= values.size:
+    if not 2 <= (check.integer(m) or 0) <= values.size:
         raise ValueError(f"m = {m!r}: {values.size} values can be put into 2 to {values.size} bins")
     edges = np.quantile(values, np.arange(1, m) / m)
     return np.searchsorted(edges, values, side="left")
@@ -250,8 +250,9 @@ def noise_floor(shape: tuple[int, int], n: int) -> Array:
     >>> noise_floor((4, 4), 592).round(3)
     array([0.142, 0.116, 0.082])
     """
-    if not n >= 1 or len(shape) != 2 or min(shape) < 2:
-        raise ValueError(f"shape = {shape}, n = {n}: noise needs a sample, and two symbols of X and of Y at least")
+    check.counts(n=n)
+    if not isinstance(shape, Sequence) or len(shape) != 2 or not all((check.integer(m) or 0) > 1 for m in shape):
+        raise ValueError(f"shape = {shape!r}: give the numbers of symbols of X and of Y, two of each at least")
     left = np.asarray(shape)[:, None] - np.arange(1, min(shape))
     floor: Array = np.sqrt(left).sum(axis=0) / np.sqrt(n)
     return floor

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from numbers import Real
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -199,7 +198,7 @@ def certificate_table(certificates: Iterable[Certificate]) -> pd.DataFrame:
 
 
 def _relative_error(within: float) -> None:
-    if isinstance(within, bool) or not isinstance(within, Real) or not 0 < within < math.inf:
+    if not 0 < check.number(within) < math.inf:
         raise ValueError(f"within = {within!r}: a relative error must be a positive number; write 0.1 for 10 %")
 
 

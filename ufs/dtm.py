@@ -3,7 +3,6 @@ r"""The divergence transition matrix :math:`B` and its singular modes, the unive
 from __future__ import annotations
 
 import math
-import operator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 from scipy.linalg import svd
 from scipy.sparse.linalg import aslinearoperator
 
+from ufs import _checks as check
 from ufs._krylov import DenseOperator, SparseOperator, Triples, top_triples
 from ufs.joint import Joint, required
 
@@ -173,10 +173,8 @@ def maximal_correlation(joint: Joint) -> float:
 
 def _mode_count(k: int, shape: tuple[int, int]) -> int:
     most = min(shape) - 1
-    try:
-        count = operator.index(k)
-    except TypeError:
-        raise ValueError(f"k = {k!r} is not an integer: it is how many modes to compute") from None
+    if (count := check.integer(k)) is None:
+        raise ValueError(f"k = {k!r} is not an integer: it is how many modes to compute")
     if not 1 <= count <= most:
         raise ValueError(f"k = {k}: a table of shape {shape} has {most} modes, so k must be in 1..{most}")
     return count

@@ -347,13 +347,13 @@ def simulate_error(
     if sizes.ndim != 1 or sizes.size == 0 or sizes.dtype.kind not in "iu" or sizes.min() < 1:
         raise ValueError(f"n = {n!r}: give sample sizes as integers of at least 1, in one row")
     check.counts(trials=trials)
-    if not 0 < confidence < 1:
-        raise ValueError(f"confidence = {confidence}: it lies between 0 and 1, both excluded")
+    if not 0 < check.number(confidence) < 1:
+        raise ValueError(f"confidence = {confidence!r}: it lies between 0 and 1, both excluded")
     bounds = exponent_bounds(h, p1, p2)
     p, q = _pair(p1, p2)
     values = check.features(h, p.size, "p1")
     score = values @ bounds.theta - bounds.threshold  # its mean is positive where the test says P₂
-    rng = np.random.default_rng(seed)
+    rng = check.generator(seed, "seed")
     wrong = np.zeros(sizes.size, dtype=np.int64)
     for i, size in enumerate(_watched(sizes)):
         under_q = int(rng.binomial(trials, 0.5))

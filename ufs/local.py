@@ -312,7 +312,8 @@ def sample_neighborhood(
     """
     p0 = _reference_row(p0)
     eps = _eps_within_simplex(eps, p0)
-    rng = np.random.default_rng(rng)
+    check.counts(size=1 if size is None else size)
+    rng = np.random.default_rng() if rng is None else check.generator(rng, "rng")
     normal = rng.standard_normal((1 if size is None else size, p0.size))
     root = np.sqrt(p0)
     direction = normal - np.outer(normal @ root, root)

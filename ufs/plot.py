@@ -152,7 +152,7 @@ def mode_bars(axes: Sequence[Axes], joint: Joint, modes: Modes, i: int) -> None:
     >>> [label.get_text() for label in axes[0].get_yticklabels()]
     ['Brown', 'Hazel', 'Green', 'Blue']
     """
-    if isinstance(i, bool) or not isinstance(i, int | np.integer) or not 1 <= i <= len(modes.sigma):
+    if not 1 <= (check.integer(i) or 0) <= len(modes.sigma):
         raise ValueError(f"i = {i!r}: the modes are numbered 1 to {len(modes.sigma)}, in integers")
     if required(joint).P.shape != (shape := (len(modes.f), len(modes.g))):
         raise ValueError(f"the table has shape {joint.P.shape}, the modes are those of one of shape {shape}")
@@ -213,15 +213,23 @@ def spectrum(ax: Axes, sigma: ArrayLike, name: str, floor: float | None = None) 
     floor : float, optional
         Drawn as a line.
 
+    Raises
+    ------
+    ValueError
+        For singular values that are not one row of finite numbers, and a floor that is no finite number of at least 0.
+
     Examples
     --------
     >>> from matplotlib.figure import Figure
     >>> ax = Figure().subplots()
     >>> spectrum(ax, [0.46, 0.15, 0.05], "eyes and hair", floor=0.14)
-    >>> [line.get_ydata()[0] for line in ax.lines]
-    [np.float64(0.46), 0.14]
+    >>> [float(line.get_ydata()[0]) for line in ax.lines]
+    [0.46, 0.14]
     """
-    sigma = np.asarray(sigma)
+    sigma = check.finite(sigma, "sigma")
+    check.axes(sigma, 1, "sigma", "give the singular values in one row")
+    if floor is not None and not 0 <= check.number(floor) < np.inf:
+        raise ValueError(f"floor = {floor!r}: it is a level of singular values, a finite number of at least 0")
     order = np.arange(1, sigma.size + 1)
     ax.vlines(order, 0, sigma, color=THEORY, linewidth=1)
     ax.plot(order, sigma, "o", color=THEORY, markersize=4)
