@@ -1,4 +1,4 @@
-"""Settings: what is no such number, name or seed is refused by its name, in every public function.
+"""What is no such setting, and data of another kind, are refused by their name, in every public function.
 
 A setting is a parameter that is one number, name or seed, as its annotation tells; all others hold data, whose checks
 have tests beside what they are given to.
@@ -9,10 +9,12 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator
 from fractions import Fraction
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+import traitlets
 from matplotlib.figure import Figure
 
 import ufs
@@ -259,6 +261,107 @@ def test_an_integer_of_any_type_is_an_integer(number):
     check.counts(it=number)
     assert check.integer(number) == 2
     assert ufs.modes(JOINT, number).sigma.size == 2
+
+
+NETWORK = SimpleNamespace(s=np.ones((3, 1)) * [[1], [2], [4]], v=np.ones((3, 1)) * [[1], [3], [2]])
+RUNS = [{"family": "a", "name": name, "seed": 0, "H": h, "accuracy": h} for name, h in (("m", 0.1), ("n", 0.3))]
+RATES = {"product": 1e11, "number": 2e-9, "end": 3e10, "call": 1e-3}
+FIGURES = {
+    "approximation": lambda: ufs.widgets.approximation(JOINT, [0.5, 1], {1: [NETWORK, NETWORK]}),
+    "convergence": lambda: ufs.widgets.convergence(JOINT),
+    "cost": lambda: ufs.widgets.cost(RATES, []),
+    "mismatch": lambda: ufs.widgets.mismatch(P1, P2),
+    "projections": lambda: ufs.widgets.projections(JOINT),
+    "ranking": lambda: ufs.widgets.ranking(RUNS, {"H": "H"}),
+    "selection": lambda: ufs.widgets.selection(LARGE),
+    "separation": lambda: ufs.widgets.separation(),
+    "simplex": lambda: ufs.widgets.simplex(P0, P1, P2),
+    "transport": lambda: ufs.widgets.transport(JOINT),
+    "width": lambda: ufs.widgets.width(JOINT),
+}
+STATES = ("3", np.nan, np.inf, -np.inf, -1, 1.5, None, [2], [np.nan, 1], [np.nan] * 3, 10**6, 1e300, [1e300, 1], [0, 0])
+
+
+def test_every_figure_is_there():
+    assert {name for name in ufs.widgets.__all__ if name.islower()} == FIGURES.keys()
+
+
+@pytest.mark.parametrize("figure", FIGURES)
+def test_a_state_that_is_taken_can_be_shown(figure):
+    figure = FIGURES[figure]()
+    for name in figure._state:
+        before = getattr(figure, name)
+        for value in STATES:
+            try:
+                setattr(figure, name, value)
+            except traitlets.TraitError:
+                assert getattr(figure, name) == before
+            else:
+                assert figure.html()
+                assert repr(figure)
+            setattr(figure, name, before)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: ufs.certificate_table([1]), r"certificates\[0\] = 1 is no Certificate"),
+        (lambda: ufs.certificate_table(1), "certificates = 1"),
+        (lambda: ufs.Certificate("R1", "2", 0.5, 0.1, (0.1, 1)), "order = '2'"),
+        (lambda: ufs.Certificate("R1", np.nan, 0.5, 0.1, (0.1, 1)), "order = nan"),
+        (lambda: ufs.Certificate("R1", 2, None, 0.1, (0.1, 1)), "range = None"),
+        (lambda: ufs.Certificate("R1", 2, 0.5, 0.1, None), "eps"),
+        (lambda: ufs.Certificate("R1", 2, 0.5, 0.1, (1, 0.1)), r"eps = \(1, 0\.1\)"),
+        (lambda: ufs.plot.heatmap(None, [[1]], "a", "b"), "ax is a NoneType"),
+        (lambda: ufs.plot.heatmap(Figure().subplots(), [[1]], 1, "b"), "rows is a int"),
+        (lambda: ufs.plot.mode_bars(Figure().subplots(), JOINT, ufs.modes(JOINT), 1), "axes is a Axes"),
+        (lambda: ufs.plot.mode_bars([1], JOINT, ufs.modes(JOINT), 1), "1 axes"),
+        (lambda: ufs.plot.mode_bars(Figure().subplots(1, 2), JOINT, None, 1), "NoneType is no Modes"),
+        (lambda: ufs.plot.label_points(Figure().subplots(), [[np.nan, 1]], "a", "red"), r"points\[0, 0\] = nan"),
+        (lambda: ufs.plot.label_points(Figure().subplots(), [["a", "b"]], "a", "red"), "points is of type"),
+        (lambda: ufs.plot.label_points(Figure().subplots(), [[0, 1]], 1, "red"), "labels is a int"),
+        (lambda: ufs.plot.spectrum(Figure().subplots(), [0.5, -0.1], ""), r"sigma\[1\] = -0\.1"),
+        (lambda: ufs.plot.spectrum(Figure().subplots(), "ab", ""), "sigma is of type"),
+        *(
+            (lambda slope=slope: ufs.plot.remainder(Figure().subplots(), EPS, {"D": EPS}, {"D": slope}), "slopes")
+            for slope in (None, "3", np.nan, np.inf, 1e5, True)
+        ),
+        (lambda: ufs.plot.remainder(Figure().subplots(), [1e-300, 1], {"D": [1, 2]}, {"D": 1}), r"eps\[0\]"),
+        (lambda: ufs.plot.remainder(Figure().subplots(), EPS, {"D": [1, 1e300, 1]}, {"D": 1}), r"'D'\]\[1\]"),
+        (lambda: ufs.plot.remainder(Figure().subplots(), EPS, [EPS], {"D": 1}), "remainders is a list"),
+        (lambda: ufs.widgets.approximation(None, [1, 2], {}), "no Joint"),
+        (lambda: ufs.widgets.approximation(JOINT, [1, 2], [1]), "no network"),
+        (lambda: ufs.widgets.approximation(JOINT, [1, 2], {"1": [1, 2]}), "k = '1'"),
+        (lambda: ufs.widgets.approximation(JOINT, [1, 2], {True: [NETWORK, NETWORK]}), "k = True"),
+        (lambda: ufs.widgets.approximation(JOINT, [1, 2], {1: [1, 2]}), "a int is no network"),
+        (lambda: ufs.widgets.approximation(JOINT, [1, 2], {1: 2}), "networks with k = 1 are a int"),
+        (lambda: ufs.widgets.convergence([JOINT]), "no table"),
+        (lambda: ufs.widgets.convergence({"a": 1}), "no Joint"),
+        (lambda: ufs.widgets.width([JOINT]), "no table"),
+        (lambda: ufs.widgets.cost(None, []), "rates is no dictionary"),
+        (lambda: ufs.widgets.cost(RATES | {"end": "1"}, []), r"rates\['end'\] = '1'"),
+        (lambda: ufs.widgets.cost(RATES | {"end": True}, []), r"rates\['end'\] = True"),
+        (lambda: ufs.widgets.cost(RATES, [1]), r"points\[0\] is a int"),
+        (lambda: ufs.widgets.cost(RATES, [{"n": "a"}]), r"points\[0\]\['n'\] = 'a'"),
+        (lambda: ufs.widgets.mismatch(P1, P2, labels=3), "labels is a int"),
+        (lambda: ufs.widgets.ranking(None, {"H": "H"}), "networks is a NoneType"),
+        (lambda: ufs.widgets.ranking([{"name": "n"}], {"H": "H"}), r"networks\[0\] has no 'family'"),
+        (lambda: ufs.widgets.ranking([one | {"H": "1"} for one in RUNS], {"H": "H"}), "H = '1'"),
+        (lambda: ufs.widgets.ranking([one | {"seed": None} for one in RUNS], {"H": "H"}), r"\['seed'\] = None"),
+        (lambda: ufs.widgets.ranking(RUNS, {"H": "H"}, accuracy="right"), "no 'right'"),
+        (lambda: ufs.widgets.simplex(P0, P1, P2, labels=3), "labels is a int"),
+    ],
+)
+def test_data_of_another_kind_are_refused_by_their_name(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+@pytest.mark.parametrize("eps", [1e-300, 1e300])
+def test_the_local_divergence_of_the_simplex_does_not_depend_on_its_radius(eps):
+    figure = ufs.widgets.simplex(P0, P1, P2, eps=eps)
+    assert figure.local == pytest.approx(ufs.widgets.simplex(P0, P1, P2).local)
+    assert figure.html()
 
 
 def test_a_generator_goes_on_and_a_seed_begins_anew():

@@ -250,9 +250,13 @@ def noise_floor(shape: tuple[int, int], n: int) -> Array:
     >>> noise_floor((4, 4), 592).round(3)
     array([0.142, 0.116, 0.082])
     """
-    if (check.integer(n) or 0) < 1:
+    if not 1 <= (check.integer(n) or 0) < 2**63:
         raise ValueError(f"n = {n!r}: noise needs a sample, and their number is an integer")
-    if not isinstance(shape, Sequence) or len(shape) != 2 or not all((check.integer(m) or 0) > 1 for m in shape):
+    if (
+        not isinstance(shape, Sequence)
+        or len(shape) != 2
+        or not all(1 < (check.integer(m) or 0) < 2**63 for m in shape)
+    ):
         raise ValueError(f"shape = {shape!r}: noise needs two symbols of X and of Y at least, as a pair of integers")
     left = np.asarray(shape)[:, None] - np.arange(1, min(shape))
     floor: Array = np.sqrt(left).sum(axis=0) / np.sqrt(n)

@@ -121,7 +121,7 @@ class Separation(Figure):
     @traitlets.validate("axis")
     def _an_axis(self, proposal: Any) -> list[float]:
         axis = np.asarray(proposal["value"], dtype=float)
-        if axis.shape != (2,) or not SHORT - 1e-6 <= np.linalg.norm(axis) <= LONG + 1e-6:
+        if axis.shape != (2,) or not SHORT - 1e-6 <= np.hypot(*axis) <= LONG + 1e-6:
             raise traitlets.TraitError(
                 f"axis = {proposal['value']}: the long axis is a vector of length {SHORT:g} to {LONG:g}"
             )
