@@ -302,7 +302,8 @@ def sample_neighborhood(
     ------
     ValueError
         If eps is not positive or too large, with the largest one that is allowed; for p0 as in
-        :func:`information_vector`, and for one with a single symbol or with more axes than one.
+        :func:`information_vector`, and for one with a single symbol or with more axes than one; if rng is no generator
+        and no seed, or size no positive integer.
 
     Examples
     --------

@@ -73,7 +73,8 @@ def rotate(phi: ArrayLike, p0: ArrayLike, rng: np.random.Generator | int, draws:
     Raises
     ------
     ValueError
-        If p0 is no positive distribution; if phi has another length, is not finite or not perpendicular to its root.
+        If p0 is no positive distribution; if phi has another length, is not finite or not perpendicular to its root; if
+        rng is no generator and no seed, or draws no positive integer.
 
     Notes
     -----
@@ -136,7 +137,7 @@ def random_attribute(
     Raises
     ------
     ValueError
-        If p0 is no positive distribution; if eps or values is out of range.
+        If p0 is no positive distribution; if eps or values is out of range; for rng and draws as :func:`rotate`.
 
     Examples
     --------

@@ -135,7 +135,8 @@ def selection(joint: Joint, attributes: int = 300, seed: int = 0) -> Selection:
     Raises
     ------
     ValueError
-        If X or Y has fewer than four symbols; if the number of attributes is out of range.
+        If X or Y has fewer than four symbols; if the number of attributes is out of range, or the
+        seed no integer of at least 0.
 
     Examples
     --------
