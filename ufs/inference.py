@@ -331,8 +331,8 @@ def simulate_error(
     Raises
     ------
     ValueError
-        As :func:`feature_exponent`; for a sample size or a number of trials below 1, a seed that is none, and a confidence
-        outside (0, 1).
+        As :func:`feature_exponent`; for a sample size or a number of trials below 1, a seed that is none, and a
+        confidence outside (0, 1).
 
     Notes
     -----
