@@ -37,7 +37,7 @@ floors:  ## the package's tests, with the oldest versions that requirements.txt 
 	@$(floors)/bin/python -m pip install --quiet --disable-pip-version-check uv $(call or_say,uv could not be installed: see above. It needs a connection to a package index.)
 	@VIRTUAL_ENV=$(floors) $(floors)/bin/uv pip install --quiet --resolution lowest-direct -r requirements.txt $(call or_say,The oldest versions do not go together: see above. Raise a floor in requirements.txt.)
 	@VIRTUAL_ENV=$(floors) $(floors)/bin/uv pip install --quiet --no-deps -e . $(call or_say,The package itself could not be installed: see above.)
-	@$(threads) $(floors)/bin/pytest -n 2 -W ignore::DeprecationWarning --doctest-modules ufs tests --ignore tests/book $(call or_say,The package does not work with a version that requirements.txt allows. Raise its floor there and in pyproject.toml.)
+	@$(threads) $(floors)/bin/pytest -n 2 --dist loadfile -W ignore::DeprecationWarning --doctest-modules ufs tests --ignore tests/book $(call or_say,The package does not work with a version that requirements.txt allows. Raise its floor there and in pyproject.toml.)
 
 check: $(installed)  ## ruff, mypy and the schemas, without running anything
 	@$(bin)/ruff check . $(call or_say,Try: $(bin)/ruff check --fix .)
