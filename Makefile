@@ -11,12 +11,16 @@ page := _build/html/index.html
 # `command $(or_say,what to do)`: a failed step ends the command, and the last line on the screen says what to do.
 or_say = || { printf '\n%s\n' "$(1)" >&2; exit 1; }
 
+# Made anew each time. Old releases beside new ones warn of what they themselves do: that is no fault of the package.
+floors := $(VENV)-floors
+
 # Two workers run the tests: with a thread each they do not wait for each other.
-tests := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(bin)/pytest -n 2
+threads := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
+tests := $(threads) $(bin)/pytest -n 2
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: book test check serve lab clean help
+.PHONY: book test floors check serve lab clean help
 
 book: $(installed)  ## build the book, strictly, and print the page to open
 	@rm -rf _build  # Sphinx warns of a page when it reads it: a strict build reads them all
@@ -27,6 +31,13 @@ test: book  ## the book, then all tests: package, doctests, notebooks, pages
 	@$(tests) --dist worksteal --doctest-modules ufs tests $(call or_say,A test of the package or of the book failed: see above.)
 	@$(tests) --dist loadfile --nbval --nbval-current-env book $(call or_say,A notebook does not reproduce. If the change is meant: $(bin)/python book/execute.py FILE; then read the diff.)
 	@printf '\nAll tests passed.\n'
+
+floors:  ## the package's tests, with the oldest versions that requirements.txt allows
+	@$(PYTHON) -m venv --clear $(floors) $(call or_say,This needs Python with venv. Name one: make PYTHON=python3.11)
+	@$(floors)/bin/python -m pip install --quiet --disable-pip-version-check uv $(call or_say,uv could not be installed: see above. It needs a connection to a package index.)
+	@VIRTUAL_ENV=$(floors) $(floors)/bin/uv pip install --quiet --resolution lowest-direct -r requirements.txt $(call or_say,The oldest versions do not go together: see above. Raise a floor in requirements.txt.)
+	@VIRTUAL_ENV=$(floors) $(floors)/bin/uv pip install --quiet --no-deps -e . $(call or_say,The package itself could not be installed: see above.)
+	@$(threads) $(floors)/bin/pytest -n 2 --dist loadfile -W ignore::DeprecationWarning -W ignore::FutureWarning --doctest-modules ufs tests --ignore tests/book $(call or_say,The package does not work with a version that requirements.txt allows. Raise its floor there and in pyproject.toml.)
 
 check: $(installed)  ## ruff, mypy and the schemas, without running anything
 	@$(bin)/ruff check . $(call or_say,Try: $(bin)/ruff check --fix .)

@@ -31,6 +31,8 @@ from xml.etree import ElementTree
 import pytest
 from nbval.plugin import IPyNbCell
 
+from surroundings import neutral
+
 RELATIVE, ABSOLUTE, PIXELS = 1e-6, 1e-12, 0.02
 
 # Not within a word or a colour, such as #12e456.
@@ -121,6 +123,13 @@ def pytest_itemcollected(item: pytest.Item) -> None:
     if isinstance(item, IPyNbCell):
         item.sanitize = sanitize
         item.parent.skip_compare = {*item.parent.skip_compare} - {"metadata"}
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol() -> Iterator[None]:
+    """A kernel starts with the first cell of its notebook."""
+    with neutral():
+        return (yield)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

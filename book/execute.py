@@ -9,7 +9,10 @@ from pathlib import Path
 
 import nbformat
 from nbclient import NotebookClient
+from nbformat import NotebookNode
 from tqdm import tqdm
+
+from surroundings import neutral
 
 BOOK = Path(__file__).parent
 KEPT = {
@@ -19,8 +22,23 @@ KEPT = {
 }  # a page needs no other metadata, and widget state would call a CDN
 
 
+def needs_figure(cell: NotebookNode) -> bool:
+    return not {"figure", "image"}.isdisjoint(cell.metadata.get("mystnb", {}))
+
+
+def has_figure(cell: NotebookNode) -> bool:
+    return any(
+        kind.startswith("image/")
+        for output in cell.outputs
+        for kind in output.get("data", {})
+    )
+
+
 def execute(path: Path) -> None:
-    """Execute one notebook in its own folder, in place."""
+    """Execute one notebook in its own folder, in place, or leave it as it is.
+
+    SystemExit where a figure is missing: the pages would lose it silently.
+    """
     notebook = nbformat.read(path, as_version=4)
     client = NotebookClient(
         notebook,
@@ -29,7 +47,14 @@ def execute(path: Path) -> None:
         store_widget_state=False,
         coalesce_streams=True,
     )
-    client.execute()
+    with neutral():
+        client.execute()
+    for number, cell in enumerate(notebook.cells, 1):
+        if needs_figure(cell) and not has_figure(cell):
+            sys.exit(
+                f"{path}, cell {number}: its metadata describe a figure, and "
+                "it gave none; end it with plt.show(). Nothing was written."
+            )
     notebook.metadata = {
         key: value for key, value in notebook.metadata.items() if key in KEPT
     }

@@ -404,7 +404,7 @@ def test_running_means_find_the_gaussian_modes() -> None:
         (lambda: ace(EYES, start=np.ones((4, 1))), "constant or linearly dependent"),
         (lambda: ace(EYES, k=2, start=np.eye(4)[:, [0, 0]]), "constant or linearly dependent"),
         (lambda: ace(EYES, start=[[np.nan], [0], [0], [1]]), r"start\[0, 0\] = nan is not finite"),
-        (lambda: ace(EYES, tolerance=0), "must be positive"),
+        (lambda: ace(EYES, tolerance=0), "must be a positive number"),
         (lambda: ace(EYES, max_sweeps=0), "at least 1"),
         (lambda: ace([0.1, np.nan, 0.3], [0, 1, 1], bins=(2, None)), r"x\[1\] = nan is not finite: drop or fill"),
         (lambda: ace([0.1, 0.2, 0.3], [0, 1, 1], bins=([0.2, 0.1], None)), "increasing"),

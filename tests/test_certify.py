@@ -92,6 +92,8 @@ def test_a_table_has_rows_that_can_be_compared():
         ([1, 2], [0.0, 0.2], r"eps\[0\] = 0\.0 is no ε: it must be positive"),
         ([1, 2], [0.1, np.inf], r"eps\[1\] = inf is not finite"),
         ([1, 2], [0.1, 0.1], "two different"),
+        ([1, 2], [0.1, np.nextafter(0.1, 1)], "two different"),
+        ([1, 2], [0.1, 0.1 + 1e-12], "further apart than rounding"),
     ],
 )
 def test_what_has_no_order_is_refused(remainder, eps, message):
@@ -122,3 +124,14 @@ def test_a_relative_error_is_a_positive_number(within):
             function(EPS, np.sin(EPS), EPS, within)
     with pytest.raises(ValueError, match=r"^within = .* must be a positive number"):
         Certificate("it", 2.0, 0.5, within, (0.1, 1.0))
+
+
+def test_values_at_the_ends_of_the_range_of_floats_have_order_and_range():
+    eps = np.array([0.1, 0.2, 0.4])
+    for scale in (1e308, 1e-308, 5e-324):
+        assert valid_range([0, 1.79, 1], np.array([0, 1, 1]) * scale, eps) == 0.1
+        assert valid_range(np.array([0, 1, 1]) * scale, np.array([0, 1, -1]) * scale, eps) == 0.2
+    c = certify("it", [-1e308, 1e307, 1e306], [1e308, -1e307, -1e306], eps[::-1])
+    assert c.order == pytest.approx(remainder_order([2, 0.2, 0.02], eps[::-1]))
+    assert np.isnan(c.range)
+    assert valid_range([1e308] * 3, [1e308] * 3, eps, within=1e10) == 0.4

@@ -212,7 +212,7 @@ class Held:
         t, root = nn.read(network, np.eye(7)).layers[1].t, np.sqrt(joint.px)[:, None]
         Q = np.linalg.qr(root * (t - joint.px @ t))[0]
         top = np.linalg.svd(ufs.dtm(joint) @ Q)[2][:2].T
-        W = radius * np.linalg.lstsq(root * (t - joint.px @ t), Q @ top)[0]
+        W = radius * np.linalg.lstsq(root * (t - joint.px @ t), Q @ top, rcond=None)[0]
         c = mean - joint.px @ t @ W
         put(network[2], W, c)
         v, b = ufs.optimal_weights(expit(t @ W + c), joint)
@@ -350,7 +350,7 @@ def test_rectifiers_that_switch_project_piece_by_piece(full: ufs.Joint) -> None:
         best = np.zeros((7, 2))
         for z in range(2):
             design = affine * active[:, z, None]
-            best[:, z] = design @ np.linalg.lstsq(root * design, root[:, 0] * star[:, z])[0]
+            best[:, z] = design @ np.linalg.lstsq(root * design, root[:, 0] * star[:, z], rcond=None)[0]
         d = b - np.log(joint.py)
         omega = np.abs(reading.s @ v.T + d - joint.py @ d).max()
         left = np.linalg.norm(root * (reading.s - best))

@@ -621,5 +621,5 @@ def test_fit_exact_refuses(change: dict[str, Any], message: str) -> None:
 
 @pytest.mark.parametrize("setting", [{"radius": 0.0}, {"radius": 1.0, "strength": -1.0}])
 def test_the_penalty_refuses(setting: dict[str, float]) -> None:
-    with pytest.raises(ValueError, match="must be positive"):
+    with pytest.raises(ValueError, match="must be a positive number"):
         nn.whitening_penalty(x1_table(0), **setting)

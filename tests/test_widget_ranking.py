@@ -112,7 +112,7 @@ def test_unsuitable_networks_are_refused() -> None:
         ranking([*good, good[0] | {"family": "more"}], MEASURES)
     with pytest.raises(ValueError, match="have one name"):
         ranking([one for one in good if one["name"] in ("mlp-0", "cnn-0", "cnn-1")], MEASURES)
-    with pytest.raises(ValueError, match="gain = nan of mlp-0, seed 0, is not finite"):
+    with pytest.raises(ValueError, match="gain = nan of mlp-0, seed 0, is no finite number"):
         ranking([good[0] | {"gain": np.nan}, *good[1:]], MEASURES)
     with pytest.raises(ValueError, match="an accuracy is between 0 and 1"):
         ranking([good[0] | {"accuracy": 88.0}, *good[1:]], MEASURES)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 from collections.abc import Sized
+from numbers import Real
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -149,8 +150,7 @@ def total(mass: float, name: str, remedy: str = "divide it by its sum, if it hol
 
 
 def eps(value: float) -> float:
-    if not 0 < value < math.inf:
-        raise ValueError(f"eps = {value!r}: it must be a positive number")
+    positive(eps=value)
     return float(value)
 
 
@@ -164,18 +164,38 @@ def epsilons(values: ArrayLike) -> Array:
     return array
 
 
-def counts(**settings: int | None) -> None:
-    """Refuse a setting, named as the caller knows it, that is given and no integer of at least 1."""
-    for name, value in settings.items():
-        if value is not None and (not isinstance(value, int | np.integer) or value < 1):
-            raise ValueError(f"{name} = {value!r}: it must be an integer of at least 1")
+def number(value: Any) -> float:
+    """A setting as a float, and nan if it is no number: so every range refuses True, a string, an array and 10**400."""
+    try:
+        return float(value) if isinstance(value, Real) and not isinstance(value, bool) else math.nan
+    except OverflowError:
+        return math.nan
 
 
-def positive(**settings: float | None) -> None:
-    """Refuse a setting, named as the caller knows it, that is given and not above 0."""
+def integer(value: Any) -> int | None:
+    """A setting as an int, and None if it is no integer; True is none, and 2.0 is none either."""
+    return int(value) if isinstance(value, int | np.integer) and not isinstance(value, bool) else None
+
+
+def counts(**settings: int) -> None:
+    """Refuse a setting, named as the caller knows it, that is no integer of at least 1."""
     for name, value in settings.items():
-        if value is not None and not value > 0:
-            raise ValueError(f"{name} = {value!r}: it must be positive")
+        if not 1 <= (integer(value) or 0) < 2**63:
+            raise ValueError(f"{name} = {value!r}: it must be an integer of at least 1, and fit into 64 bits")
+
+
+def positive(**settings: float) -> None:
+    """Refuse a setting, named as the caller knows it, that is no positive finite number."""
+    for name, value in settings.items():
+        if not 0 < number(value) < math.inf:
+            raise ValueError(f"{name} = {value!r}: it must be a positive number")
+
+
+def generator(seed: np.random.Generator | int, name: str) -> np.random.Generator:
+    """A generator as it is, and of a seed a new one."""
+    if not isinstance(seed, np.random.Generator) and (integer(seed) is None or seed < 0):
+        raise ValueError(f"{name} = {seed!r}: it must be an integer of at least 0, or a numpy.random.Generator")
+    return np.random.default_rng(seed)
 
 
 def finite(values: ArrayLike, name: str, remedy: str = "give a number in its place") -> Array:

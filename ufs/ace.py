@@ -236,7 +236,7 @@ def equal_mass_bins(values: ArrayLike, m: int) -> NDArray[np.intp]:
     """
     numbers = _continuous(values, "values")
     n = numbers.size
-    if isinstance(m, bool) or not isinstance(m, int | np.integer) or not 2 <= m <= n:
+    if not 2 <= (check.integer(m) or 0) <= n:
         few = f"an integer from 2 to {n}" if n > 1 else "for two values or more"
         raise ValueError(f"m = {m!r}: the number of bins for {n} values must be {few}")
     ranked = np.sort(_exact(values, numbers))

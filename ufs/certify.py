@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from numbers import Real
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,6 +16,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = ["Certificate", "certificate_table", "certify", "remainder_order", "valid_range"]
+
+SPREAD = 1e-9  # of the ε of a measurement: over less, rounding of the logarithms decides the slope
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class Certificate:
     Raises
     ------
     ValueError
-        If ``within`` is not a positive number.
+        If ``within`` is not a positive number, ``order`` or ``range`` no number of its kind, or ``eps`` no such pair.
     """
 
     result: str
@@ -50,6 +51,12 @@ class Certificate:
 
     def __post_init__(self) -> None:
         _relative_error(self.within)
+        if not math.isfinite(check.number(self.order)):
+            raise ValueError(f"order = {self.order!r}: it must be a finite number")
+        if not (check.number(self.range) > 0 or self.range != self.range):  # nan alone differs from itself
+            raise ValueError(f"range = {self.range!r}: it must be one of the ε, or nan where there is none")
+        if len(eps := check.epsilons(self.eps)) != 2 or eps[0] > eps[1]:
+            raise ValueError(f"eps = {self.eps!r}: give the smallest and the largest ε of the measurement")
 
 
 def remainder_order(remainder: ArrayLike, eps: ArrayLike) -> float:
@@ -60,13 +67,14 @@ def remainder_order(remainder: ArrayLike, eps: ArrayLike) -> float:
     remainder : array_like, shape (n,)
         Differences between exact and local values; their signs do not matter.
     eps : array_like, shape (n,)
-        The positive values of ε at which they were measured, two different ones at least.
+        The positive values of ε at which they were measured. The largest exceeds the smallest by a share of 1e-9 at
+        least.
 
     Raises
     ------
     ValueError
-        For shapes that differ, a number that is not finite, an ε that is not positive, fewer than two different ε, and
-        a remainder that is zero: its logarithm says nothing, and the fit would.
+        For shapes that differ, a number that is not finite, an ε that is not positive, no two ε further apart
+        than by rounding, and a remainder that is zero: its logarithm says nothing, and the fit would.
 
     Examples
     --------
@@ -81,9 +89,13 @@ def remainder_order(remainder: ArrayLike, eps: ArrayLike) -> float:
             f"the remainder at eps[{zero[0]}] = {eps[zero[0]]:g} is 0: it has no order there; "
             "start the range of ε higher, where the remainder stands above rounding"
         )
-    if np.ptp(eps) == 0:
-        raise ValueError("an order needs at least two different values of ε")
-    return float(np.polynomial.Polynomial.fit(np.log(eps), np.log(np.abs(remainder)), 1).convert().coef[1])
+    logarithms = np.log(eps)
+    if np.ptp(logarithms) < SPREAD:
+        raise ValueError(
+            f"eps runs from {eps.min()} to {eps.max()}: an order needs at least two different values of ε, further "
+            f"apart than rounding, by a share of {SPREAD:g}"
+        )
+    return float(np.polynomial.Polynomial.fit(logarithms, np.log(np.abs(remainder)), 1).convert().coef[1])
 
 
 def valid_range(local: ArrayLike, exact: ArrayLike, eps: ArrayLike, within: float = 0.1) -> float:
@@ -116,6 +128,10 @@ def valid_range(local: ArrayLike, exact: ArrayLike, eps: ArrayLike, within: floa
     """
     _relative_error(within)
     local, exact, eps = _measured(local=local, exact=exact, eps=eps)
+    scale = -np.frexp(np.maximum(np.abs(local), np.abs(exact)))[
+        1
+    ]  # powers of two: nothing overflows, nothing is rounded
+    local, exact = np.ldexp(local, scale), np.ldexp(exact, scale)
     good = np.abs(local - exact) <= within * np.abs(exact)
     before_failure = eps[eps < eps[~good].min(initial=math.inf)]
     return float(before_failure.max()) if before_failure.size else math.nan
@@ -148,7 +164,7 @@ def certify(result: str, local: ArrayLike, exact: ArrayLike, eps: ArrayLike, wit
     local, exact, eps = _measured(local=local, exact=exact, eps=eps)
     return Certificate(
         result,
-        remainder_order(exact - local, eps),
+        remainder_order(exact / 2 - local / 2, eps),  # halves: their difference is always finite
         valid_range(local, exact, eps, within),
         within,
         (float(eps.min()), float(eps.max())),
@@ -171,7 +187,7 @@ def certificate_table(certificates: Iterable[Certificate]) -> pd.DataFrame:
     Raises
     ------
     ValueError
-        Without certificates, and for ranges that mean different errors.
+        Without certificates, for what is none, and for ranges that mean different errors.
 
     Examples
     --------
@@ -182,7 +198,12 @@ def certificate_table(certificates: Iterable[Certificate]) -> pd.DataFrame:
     """
     import pandas as pd
 
+    if not isinstance(certificates, Iterable):
+        raise ValueError(f"certificates = {certificates!r}: give one or more of them in a list")
     certificates = list(certificates)
+    for i, certificate in enumerate(certificates):
+        if not isinstance(certificate, Certificate):
+            raise ValueError(f"certificates[{i}] = {certificate!r} is no Certificate: make one with certify")
     if len({c.within for c in certificates}) != 1:
         errors = ", ".join(f"{c.within:g}" for c in certificates) or "none"
         raise ValueError(f"the relative errors of the ranges are {errors}: a table needs certificates, all with one")
@@ -199,7 +220,7 @@ def certificate_table(certificates: Iterable[Certificate]) -> pd.DataFrame:
 
 
 def _relative_error(within: float) -> None:
-    if isinstance(within, bool) or not isinstance(within, Real) or not 0 < within < math.inf:
+    if not 0 < check.number(within) < math.inf:
         raise ValueError(f"within = {within!r}: a relative error must be a positive number; write 0.1 for 10 %")
 
 

@@ -70,7 +70,7 @@ def hair_eye_color(sex: str | None = None) -> pd.DataFrame:
     """
     counts = _read("hair_eye_color.csv")
     if sex is not None:
-        if sex not in set(counts["sex"]):
+        if sex not in list(counts["sex"].unique()):
             raise ValueError(f"sex = {sex!r}: the table has {' and '.join(map(repr, counts['sex'].unique()))}")
         counts = counts[counts["sex"] == sex]
     table = counts.drop(columns="sex").groupby("hair", sort=False).sum().T
@@ -93,8 +93,8 @@ def occupational_status() -> pd.DataFrame:
 
     Examples
     --------
-    >>> occupational_status().loc["professional", "professional"]
-    np.int64(50)
+    >>> int(occupational_status().loc["professional", "professional"])
+    50
     """
     return _read("occupational_status.csv").set_index("father").rename_axis(columns="son")
 
@@ -114,8 +114,8 @@ def letter_bigrams() -> pd.DataFrame:
 
     Examples
     --------
-    >>> letter_bigrams().loc["q", "u"]
-    np.int64(626)
+    >>> int(letter_bigrams().loc["q", "u"])
+    626
     """
     return _read("letter_bigrams.csv").set_index("letter").rename_axis(columns="next letter")
 
@@ -134,8 +134,8 @@ def smoke() -> pd.DataFrame:
 
     Examples
     --------
-    >>> smoke().to_numpy().sum()
-    np.int64(193)
+    >>> int(smoke().to_numpy().sum())
+    193
     """
     return _read("smoke.csv").set_index("staff").rename_axis(columns="smoking")
 

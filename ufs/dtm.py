@@ -3,7 +3,6 @@ r"""The divergence transition matrix :math:`B` and its singular modes, the unive
 from __future__ import annotations
 
 import math
-import operator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 from scipy.linalg import svd
 from scipy.sparse.linalg import aslinearoperator
 
+from ufs import _checks as check
 from ufs._krylov import (
     GRAM_ASPECT,
     ROOM,
@@ -222,10 +222,8 @@ def maximal_correlation(joint: Joint) -> float:
 
 def _mode_count(k: int, shape: tuple[int, int], name: str = "k", of: str = "a table") -> int:
     most = min(shape) - 1
-    try:
-        count = operator.index(k)
-    except TypeError:
-        raise ValueError(f"{name} = {k!r} is not an integer: it is how many modes to compute") from None
+    if (count := check.integer(k)) is None:
+        raise ValueError(f"{name} = {k!r} is not an integer: it is how many modes to compute")
     if not 1 <= count <= most:
         rule = f"so {name} must be in 1..{most}" if most else "as a variable with one symbol has no feature that varies"
         raise ValueError(f"{name} = {k}: {of} of shape {shape} has {most} modes, {rule}")

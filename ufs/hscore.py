@@ -384,8 +384,8 @@ class HScore:
         """
         if parameters is None:
             return self.score() - self.null_level
-        if not 0 <= parameters < np.inf:
-            raise ValueError(f"parameters = {parameters}: it is a number of parameters, at least 0")
+        if not 0 <= check.number(parameters) < np.inf:
+            raise ValueError(f"parameters = {parameters!r}: it is a number of parameters, at least 0")
         return self.score() - parameters / self.n
 
     def rescaled(self) -> float:

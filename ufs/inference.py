@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,6 +13,7 @@ from scipy.optimize import brentq
 from scipy.special import betaincinv, hyp1f1, logsumexp
 
 from ufs import _checks as check
+from ufs._progress import watched
 from ufs.local import TINY, _log_ratio, _normalised, _orthonormal, _Span, _span
 
 __all__ = [
@@ -343,7 +344,8 @@ def simulate_error(
     Raises
     ------
     ValueError
-        As :func:`feature_exponent`; for a sample size or a number of trials below 1, and a confidence outside (0, 1).
+        As :func:`feature_exponent`; for a sample size or a number of trials below 1, a seed that is none, and a
+        confidence outside (0, 1).
 
     Notes
     -----
@@ -359,14 +361,14 @@ def simulate_error(
     if sizes.ndim != 1 or sizes.size == 0 or sizes.dtype.kind not in "iu" or sizes.min() < 1:
         raise ValueError(f"n = {n!r}: give sample sizes as integers of at least 1, in one row")
     check.counts(trials=trials)
-    if not 0 < confidence < 1:
-        raise ValueError(f"confidence = {confidence}: it lies between 0 and 1, both excluded")
+    if not 0 < check.number(confidence) < 1:
+        raise ValueError(f"confidence = {confidence!r}: it lies between 0 and 1, both excluded")
     _, dual, x = _solved(h, p1, p2)
     p, q = dual.p, dual.q
     score = dual.span.basis @ x.theta - dual.level(x)  # its mean is positive where the test says P₂
-    rng = np.random.default_rng(seed)
+    rng = check.generator(seed, "seed")
     wrong = np.zeros(sizes.size, dtype=np.int64)
-    for i, size in enumerate(_watched(sizes)):
+    for i, size in enumerate(watched(sizes, "n")):
         under_q = int(rng.binomial(trials, 0.5))
         wrong[i] = _mistakes(score, p, int(size), trials - under_q, rng) + _mistakes(-score, q, int(size), under_q, rng)
     tail = (1 - confidence) / 2
@@ -558,15 +560,6 @@ def _mistakes(score: Array, p: Array, size: int, trials: int, rng: np.random.Gen
         tie = np.abs(total) <= 1e-12 * (counts @ np.abs(score))
         mistakes += int(np.count_nonzero((total > 0) & ~tie)) + int(rng.binomial(np.count_nonzero(tie), 0.5))
     return mistakes
-
-
-def _watched(sizes: NDArray[Any]) -> Any:
-    """The sizes, with a bar in a terminal once the simulation has run for a second."""
-    try:
-        from tqdm import tqdm  # type: ignore[import-untyped]
-    except ImportError:
-        return sizes
-    return tqdm(sizes, unit="n", delay=1, disable=None)
 
 
 def _pair(p1: ArrayLike, p2: ArrayLike) -> tuple[Array, Array, Array]:

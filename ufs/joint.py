@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -210,7 +209,7 @@ class Joint:
         array([[0.35, 0.15],
                [0.15, 0.35]])
         """
-        if not isinstance(share, Real) or not 0 <= share <= 1:
+        if not 0 <= check.number(share) <= 1:
             raise ValueError(f"share = {share!r}: it must be between 0 (independence) and 1 (the table itself)")
         if sp.issparse(self.P):
             raise ValueError("a sparse table does not stay sparse when it fades: make it dense with P.toarray() first")

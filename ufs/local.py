@@ -319,7 +319,8 @@ def sample_neighborhood(
     ------
     ValueError
         If eps is not positive or too large, with the largest one that is allowed; for p0 as in
-        :func:`information_vector`, and for one with a single symbol or with more axes than one.
+        :func:`information_vector`, and for one with a single symbol or with more axes than one; if rng is no generator
+        and no seed, or size no positive integer.
 
     Examples
     --------
@@ -329,7 +330,8 @@ def sample_neighborhood(
     """
     p0 = _reference_row(p0)
     eps = _eps_within_simplex(eps, p0)
-    rng = np.random.default_rng(rng)
+    check.counts(size=1 if size is None else size)
+    rng = np.random.default_rng() if rng is None else check.generator(rng, "rng")
     normal = rng.standard_normal((1 if size is None else size, p0.size))
     root = np.sqrt(p0)
     direction = normal - np.outer(normal @ root, root / p0.sum())

@@ -339,8 +339,8 @@ def fit_samples(
     x = as_inputs(network, inputs)
     y = _labels(labels, len(x)).to(x.device)
     w = _row_weights(weights, len(x)).to(x.device)
-    check.counts(epochs=epochs, batch_size=batch_size)
-    check.positive(lr=lr, clip=clip)
+    check.counts(epochs=epochs, batch_size=1 if batch_size is None else batch_size)
+    check.positive(lr=lr, clip=1.0 if clip is None else clip)
     if not decay >= 0:
         raise ValueError(f"decay = {decay!r}: it must be at least 0, so that the learning rate does not grow")
     trained = [parameter for parameter in network.parameters() if parameter.requires_grad]

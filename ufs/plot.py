@@ -5,7 +5,8 @@ Figures are drawn with a transparent background and dark ink, so that a page can
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence, Sized
 from typing import Any
 
 import matplotlib as mpl
@@ -28,6 +29,7 @@ TRAINED = "#7a4fa3"
 EMPIRICAL = "#c28a1c"
 DIVERGING = LinearSegmentedColormap.from_list("ufs", [Y_SIDE, "#ffffff", X_SIDE])
 
+LARGEST_LOG = math.log(1e100)  # the margins of an axis that reaches further overflow
 WIDTH = 7.0  # inches: the width of the book's text
 
 STYLE: Any = {
@@ -95,7 +97,7 @@ def heatmap(
     Raises
     ------
     ValueError
-        For an entry that is not finite, a matrix without entries, and another number of names.
+        Without Axes, for an entry that is not finite, a matrix without entries, and another number of names.
 
     Examples
     --------
@@ -105,6 +107,8 @@ def heatmap(
     >>> [text.get_text() for text in ax.texts]
     ['+0.40', '−0.40', '−0.40', '+0.40']
     """
+    _drawable(ax=ax)
+    _named(rows=rows, columns=columns)
     matrix = check.finite(matrix, "matrix")
     check.axes(matrix, 2, "matrix", "give rows of numbers")
     if matrix.shape != (len(rows), len(columns)):
@@ -140,7 +144,7 @@ def mode_bars(axes: Sequence[Axes], joint: Joint, modes: Modes, i: int) -> None:
     Raises
     ------
     ValueError
-        If there is no Joint or no such mode, or the modes are those of a table of another shape.
+        If there are no two axes, no Joint or no such mode, or the modes are those of a table of another shape.
 
     Examples
     --------
@@ -152,7 +156,13 @@ def mode_bars(axes: Sequence[Axes], joint: Joint, modes: Modes, i: int) -> None:
     >>> [label.get_text() for label in axes[0].get_yticklabels()]
     ['Brown', 'Hazel', 'Green', 'Blue']
     """
-    if isinstance(i, bool) or not isinstance(i, int | np.integer) or not 1 <= i <= len(modes.sigma):
+    if not isinstance(modes, Modes):
+        raise ValueError(f"a {type(modes).__name__} is no Modes: ufs.modes makes them")
+    _named(axes=axes)
+    if len(axes) != 2:
+        raise ValueError(f"{len(axes)} axes: give two, one for f and one for g")
+    _drawable(**{f"axes[{side}]": ax for side, ax in enumerate(axes)})
+    if not 1 <= (check.integer(i) or 0) <= len(modes.sigma):
         raise ValueError(f"i = {i!r}: the modes are numbered 1 to {len(modes.sigma)}, in integers")
     if required(joint).P.shape != (shape := (len(modes.f), len(modes.g))):
         raise ValueError(f"the table has shape {joint.P.shape}, the modes are those of one of shape {shape}")
@@ -181,7 +191,7 @@ def label_points(ax: Axes, points: ArrayLike, labels: Sequence[Any], colour: str
     Raises
     ------
     ValueError
-        If the points are not in the plane, or for another number of names.
+        If the points are not in the plane or not finite, or for another number of names.
 
     Examples
     --------
@@ -191,7 +201,9 @@ def label_points(ax: Axes, points: ArrayLike, labels: Sequence[Any], colour: str
     >>> [text.get_text() for text in ax.texts]
     ['fathers', 'sons']
     """
-    points = np.asarray(points)
+    _drawable(ax=ax)
+    _named(labels=labels)
+    points = check.finite(points, "points")
     if points.shape != (len(labels), 2):
         raise ValueError(f"the points have shape {points.shape}: for {len(labels)} names it must be ({len(labels)}, 2)")
     ax.plot(points[:, 0], points[:, 1], "o", color=colour, markersize=4)
@@ -213,15 +225,25 @@ def spectrum(ax: Axes, sigma: ArrayLike, name: str, floor: float | None = None) 
     floor : float, optional
         Drawn as a line.
 
+    Raises
+    ------
+    ValueError
+        For singular values that are not one row of finite numbers of at least 0, and a floor that is no such number.
+
     Examples
     --------
     >>> from matplotlib.figure import Figure
     >>> ax = Figure().subplots()
     >>> spectrum(ax, [0.46, 0.15, 0.05], "eyes and hair", floor=0.14)
-    >>> [line.get_ydata()[0] for line in ax.lines]
-    [np.float64(0.46), 0.14]
+    >>> [float(line.get_ydata()[0]) for line in ax.lines]
+    [0.46, 0.14]
     """
-    sigma = np.asarray(sigma)
+    _drawable(ax=ax)
+    sigma = check.finite(sigma, "sigma")
+    check.axes(sigma, 1, "sigma", "give the singular values in one row")
+    check.entries(sigma >= 0, sigma, "sigma", "is negative: no singular value is")
+    if floor is not None and not 0 <= check.number(floor) < np.inf:
+        raise ValueError(f"floor = {floor!r}: it is a level of singular values, a finite number of at least 0")
     order = np.arange(1, sigma.size + 1)
     ax.vlines(order, 0, sigma, color=THEORY, linewidth=1)
     ax.plot(order, sigma, "o", color=THEORY, markersize=4)
@@ -247,7 +269,8 @@ def remainder(ax: Axes, eps: ArrayLike, remainders: dict[str, ArrayLike], slopes
     ------
     ValueError
         For more remainders than the book's style has colours, one without an order, and what has no place on
-        logarithmic axes: an ε that is not positive and finite, a remainder that is zero or not finite.
+        logarithmic axes: an ε that is not positive and finite, a remainder that is zero or not finite, and what lies
+        beyond 1e100 or below 1e-100, a power law included.
 
     Examples
     --------
@@ -259,16 +282,21 @@ def remainder(ax: Axes, eps: ArrayLike, remainders: dict[str, ArrayLike], slopes
     ['divergence: order 3.0']
     """
     colours = (THEORY, TRAINED, EMPIRICAL, X_SIDE, Y_SIDE)
+    _drawable(ax=ax)
+    for name, given in (("remainders", remainders), ("slopes", slopes)):
+        if not isinstance(given, Mapping):
+            raise ValueError(f"{name} is a {type(given).__name__}: give a dictionary, from names to values")
     if len(remainders) > len(colours):
         raise ValueError(f"{len(remainders)} remainders: one panel has colours for {len(colours)}")
     if missing := [name for name in remainders if name not in slopes]:
         raise ValueError(f"no order is given for {missing[0]!r}: slopes needs one for each remainder")
     eps = check.epsilons(eps)
+    _on_logarithmic_axis(eps, "eps")
     order = np.argsort(eps)
     distances = {name: _distances(values, name, eps)[order] for name, values in remainders.items()}
     eps = eps[order]
     for colour, (name, values) in zip(colours, distances.items(), strict=False):
-        law = np.exp(np.log(values).mean()) * (eps / np.exp(np.log(eps).mean())) ** slopes[name]
+        law = _power_law(eps, values, slopes[name], f"slopes[{name!r}]")
         ax.loglog(eps, law, color=colour, linewidth=0.8)
         ax.loglog(eps, values, "o", color=colour, markersize=3.5)
         # Power laws meet where ε is large and part where it is small, so that is where their names stand.
@@ -286,5 +314,33 @@ def _distances(remainders: ArrayLike, name: str, eps: check.Array) -> check.Arra
     where = f"remainders[{name!r}]"
     values = check.finite(remainders, where)
     check.same_shape("give one remainder for each ε", **{"eps": eps, where: values})
-    check.entries(values != 0, values, where, "has no place on a logarithmic axis: leave out its ε")
+    _on_logarithmic_axis(values, where)
     return np.abs(values)
+
+
+def _on_logarithmic_axis(values: check.Array, name: str) -> None:
+    with np.errstate(divide="ignore"):
+        fits = np.abs(np.log(np.abs(values))) < LARGEST_LOG
+    check.entries(fits, values, name, "has no place on a logarithmic axis from 1e-100 to 1e100: leave out its ε")
+
+
+def _power_law(eps: check.Array, values: check.Array, slope: float, name: str) -> check.Array:
+    """The power law of a slope through the middle of the values, both measured in logarithms."""
+    middle = np.log(values).mean()
+    with np.errstate(invalid="ignore"):
+        rise = check.number(slope) * (np.log(eps) - np.log(eps).mean())
+    if not (np.abs(middle + rise) < LARGEST_LOG).all():
+        raise ValueError(f"{name} = {slope!r}: it is no order whose power law stays between 1e-100 and 1e100")
+    return np.asarray(np.exp(middle + rise))
+
+
+def _drawable(**axes: Any) -> None:
+    for name, ax in axes.items():
+        if not isinstance(ax, Axes):
+            raise ValueError(f"{name} is a {type(ax).__name__}, no matplotlib Axes: plt.subplots() makes them")
+
+
+def _named(**lists: Any) -> None:
+    for name, items in lists.items():
+        if not isinstance(items, Sized):
+            raise ValueError(f"{name} is a {type(items).__name__}: give a list")

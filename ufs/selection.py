@@ -73,7 +73,8 @@ def rotate(phi: ArrayLike, p0: ArrayLike, rng: np.random.Generator | int, draws:
     Raises
     ------
     ValueError
-        If p0 is no positive distribution; if phi has another length, is not finite or not perpendicular to its root.
+        If p0 is no positive distribution; if phi has another length, is not finite or not perpendicular to its root; if
+        rng is no generator and no seed, or draws no positive integer.
 
     Notes
     -----
@@ -103,7 +104,8 @@ def rotate(phi: ArrayLike, p0: ArrayLike, rng: np.random.Generator | int, draws:
         )
     basis = _hyperplane(p)
     span, coordinates = np.linalg.qr(basis.T @ family.T)
-    frames = _frames(np.random.default_rng(rng), 1 if draws is None else draws, *span.shape)
+    check.counts(draws=(count := 1 if draws is None else draws))
+    frames = _frames(check.generator(rng, "rng"), count, *span.shape)
     turned: Array = size * np.swapaxes(basis @ frames @ coordinates, -1, -2)
     return turned.reshape(np.shape(phi) if draws is None else (draws, *np.shape(phi)))
 
@@ -137,7 +139,7 @@ def random_attribute(
     Raises
     ------
     ValueError
-        If p0 is no positive distribution; if eps or values is out of range.
+        If p0 is no positive distribution; if eps or values is out of range; for rng and draws as :func:`rotate`.
 
     Examples
     --------
@@ -147,7 +149,7 @@ def random_attribute(
     """
     p = _reference_row(p0)
     eps = _eps_within_simplex(eps, p)
-    if not isinstance(values, int | np.integer) or not 2 <= values <= p.size:
+    if not 2 <= (check.integer(values) or 0) <= p.size:
         raise ValueError(f"values = {values!r}: {p.size} symbols have room for a simplex of 2 to {p.size} vectors")
     corners = math.sqrt(values / (values - 1)) * np.linalg.qr(np.eye(values) - 1 / values)[1][:-1]
     phi = rotate((_hyperplane(p)[:, : values - 1] @ corners).T, p, rng, draws)
@@ -221,8 +223,8 @@ def averaged_exponent(h: ArrayLike, joint: Joint, spread: float, eps: float, of:
     symbols, asked = (joint.px.size, joint.x_name) if of == "Y" else (joint.py.size, joint.y_name)
     if symbols == 1:
         raise ValueError(f"{asked} has a single symbol: it has no attribute")
-    if not 0 <= spread < math.inf:
-        raise ValueError(f"spread = {spread}: a mean squared distance must be finite and at least 0")
+    if not 0 <= check.number(spread) < math.inf:
+        raise ValueError(f"spread = {spread!r}: a mean squared distance must be finite and at least 0")
     root = math.sqrt(captured(h, joint, of)) * math.sqrt(spread / (8 * (symbols - 1))) * check.eps(eps)
     return root * root
 

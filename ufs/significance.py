@@ -2,7 +2,7 @@ r"""Which modes of a table of samples to believe: a screening level, a test, and
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -134,12 +134,12 @@ def mode_test(
     counts = _counts(joint, n)
     most = min(joint.P.shape) - 1 if k is None else _mode_count(k, joint.P.shape)
     check.counts(draws=draws)
-    if not 0 < level < 1:
+    if not 0 < check.number(level) < 1:
         raise ValueError(f"level = {level!r}: the probability of a false mode lies between 0 and 1, both excluded")
     allowed = int(level * (draws + 1) * (1 + 1e-12))  # tables, the observed one among them, that may reach its mode
     if allowed == 0:
         raise ValueError(f"draws = {draws}: no p-value is below 1/{draws + 1}; for level = {level:g} draw more tables")
-    rng = np.random.default_rng(seed)
+    rng = check.generator(seed, "seed")
     found = modes(joint, None if _small(joint.P) else min(2, most) or None)
     p_values: list[float] = []
     critical: list[float] = []
@@ -238,8 +238,10 @@ def noise_floor(shape: tuple[int, int], n: int) -> Array:
     >>> noise_floor((4, 4), 592).round(3)
     array([0.142, 0.116, 0.082])
     """
-    if not n >= 1 or len(shape) != 2 or min(shape) < 2:
-        raise ValueError(f"shape = {shape}, n = {n}: noise needs a sample, and two symbols of X and of Y at least")
+    check.counts(n=n)
+    pair = isinstance(shape, Sequence) and len(shape) == 2
+    if not pair or not all(1 < (check.integer(m) or 0) < 2**63 for m in shape):
+        raise ValueError(f"shape = {shape!r}: noise needs two symbols of X and of Y at least, as a pair of integers")
     left = np.asarray(shape)[:, None] - np.arange(1, min(shape))
     floor: Array = np.sqrt(left).sum(axis=0) / np.sqrt(n)
     return floor

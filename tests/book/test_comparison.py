@@ -105,7 +105,8 @@ CASES = PASSES | FAILS
 def outcomes(tmp_path_factory: pytest.TempPathFactory, project: Path) -> dict[str, str]:
     """What nbval says of each case: they are the cells of one notebook, run once and then altered."""
     folder = tmp_path_factory.mktemp("book")
-    shutil.copy(project / "book" / "conftest.py", folder)
+    for name in ("conftest.py", "surroundings.py"):
+        shutil.copy(project / "book" / name, folder)
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source, _ in CASES.values()])
     NotebookClient(notebook, kernel_name="python3", allow_errors=True).execute()
     for cell, (_, edit) in zip(notebook.cells, CASES.values(), strict=True):

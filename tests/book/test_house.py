@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tomllib
 from datetime import date
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -70,7 +71,7 @@ def test_nothing_else_stands_at_the_top() -> None:
 
 def test_make_lists_every_command() -> None:
     listed = subprocess.run(["make"], cwd=PROJECT, capture_output=True, text=True, check=True).stdout
-    for command in ("book", "test", "check", "serve", "lab", "clean", "help"):
+    for command in ("book", "test", "floors", "check", "serve", "lab", "clean", "help"):
         assert re.search(rf"^ *make {command}\s+\S", listed, re.MULTILINE), f"make does not list {command}"
 
 
@@ -104,6 +105,8 @@ def test_a_failed_step_fails_the_command_and_says_what_to_do(arguments: list[str
         ("book", "jupyter-book", "*", "names a file and a line to mend"),
         ("test", "pytest", "*--doctest-modules*", "A test of the package or of the book failed"),
         ("test", "pytest", "*--nbval*", "A notebook does not reproduce"),
+        ("floors", "uv", "*lowest-direct*", "Raise a floor in requirements.txt"),
+        ("floors", "pytest", "*", "Raise its floor there and in pyproject.toml"),
         ("check", "ruff", "check*", "Try: .venv/bin/ruff check --fix ."),
         ("check", "ruff", "format*", "Run: .venv/bin/ruff format ."),
         ("check", "mypy", "*", "mypy found types that do not fit"),
@@ -115,13 +118,14 @@ def test_a_failed_program_ends_the_command_with_advice(
     """The Makefile with programs that do nothing, but for one, which fails when its arguments fit a pattern."""
     bin_folder = tmp_path / ".venv" / "bin"
     bin_folder.mkdir(parents=True)
-    for name in ("python", "jupyter-book", "pytest", "ruff", "mypy", "check-jsonschema"):
+    (tmp_path / ".venv-floors").symlink_to(".venv")
+    for name in ("python", "uv", "jupyter-book", "pytest", "ruff", "mypy", "check-jsonschema"):
         failure = f'case "$*" in {when}) exit 1;; esac' if name == program else ""
         (bin_folder / name).write_text(f"#!/bin/sh\n{failure}\n")
         (bin_folder / name).chmod(0o755)
     for name in ("Makefile", "requirements.txt", "constraints.txt", "pyproject.toml"):
         (tmp_path / name).write_text(read(name))
-    run = subprocess.run(["make", command], cwd=tmp_path, capture_output=True, text=True)
+    run = subprocess.run(["make", command, "PYTHON=.venv/bin/python"], cwd=tmp_path, capture_output=True, text=True)
     assert run.returncode != 0
     assert advice in run.stderr.strip().splitlines()[-2]  # the last line is make's own
     assert "All tests passed" not in run.stdout
@@ -209,12 +213,10 @@ def test_constraints_pin_what_is_required() -> None:
 
 def test_requirements_cover_what_the_package_declares() -> None:
     project = PYPROJECT["project"]
-    declared = (
-        project["dependencies"]
-        + project["optional-dependencies"]["tables"]
-        + project["optional-dependencies"]["figures"]
-    )
-    assert set(declared) <= {line.partition("#")[0].strip() for line in read("requirements.txt").splitlines()}
+    extras = {name: declared for name, declared in project["optional-dependencies"].items() if name != "benchmarks"}
+    assert {*project["dependencies"], *chain(*extras.values())} <= {
+        line.partition("#")[0].strip() for line in read("requirements.txt").splitlines()
+    }
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ufs import _checks as check
 from ufs.dtm import Modes, modes
-from ufs.joint import Joint
+from ufs.joint import Joint, required
 from ufs.local import feature_angles
 from ufs.widgets.figure import Figure, fallback_table, module, rounded, side
 
@@ -122,7 +122,7 @@ def approximation(joint: Joint, strengths: ArrayLike, networks: Mapping[int, Seq
     >>> approximation(joint, [0.5, 1], {1: [network, network]})
     <Approximation on X and Y: k = 1, mode 1, ε = 0.814>
     """
-    sizes = joint.P.shape
+    sizes = required(joint).P.shape
     if not (min(sizes) >= 2 and max(sizes) <= SYMBOLS):
         raise ValueError(
             f"the table has {sizes[0]} symbols of {joint.x_name} and {sizes[1]} of {joint.y_name}: the figure shows "
@@ -132,9 +132,14 @@ def approximation(joint: Joint, strengths: ArrayLike, networks: Mapping[int, Seq
     check.axes(factors, 1, "strengths", "give one number for each table")
     if len(factors) < 2 or factors[0] <= 0 or any(b <= a for a, b in pairwise(factors)):
         raise ValueError(f"strengths = {factors.tolist()}: give two or more positive numbers, in increasing order")
-    if not networks:
+    if not isinstance(networks, Mapping) or not networks:
         raise ValueError("there is no network: give a dictionary of numbers of features and lists of networks")
     found = modes(joint)
+    for k in networks:
+        if not 1 <= (check.integer(k) or 0) <= len(found.sigma):
+            raise ValueError(
+                f"k = {k!r}: the table has {len(found.sigma)} modes, so k must be in 1..{len(found.sigma)}"
+            )
     return Approximation(
         {
             "eps": (factors * np.linalg.norm(found.sigma)).tolist(),
@@ -147,12 +152,18 @@ def approximation(joint: Joint, strengths: ArrayLike, networks: Mapping[int, Seq
 
 def _run(joint: Joint, found: Modes, k: int, networks: Sequence[Network], count: int) -> dict[str, Any]:
     """The networks with k features: at each strength and on each side the projected modes and the largest angle."""
-    if not 1 <= k <= len(found.sigma):
-        raise ValueError(f"k = {k}: the table has {len(found.sigma)} modes, so k must be in 1..{len(found.sigma)}")
+    if not isinstance(networks, Sequence):
+        raise ValueError(
+            f"the networks with k = {k} are a {type(networks).__name__}: give a list, one for each strength"
+        )
     if len(networks) != count:
         raise ValueError(f"{len(networks)} networks with k = {k} for {count} strengths: give one for each")
     run: dict[str, Any] = {"k": k, "x": [], "y": []}
     for network in networks:
+        if not (hasattr(network, "s") and hasattr(network, "v")):
+            raise ValueError(
+                f"a {type(network).__name__} is no network: it needs arrays s and v, as ufs.nn.read returns"
+            )
         for name, values, of_modes, p, variable in (
             ("x", network.s, found.f, joint.px, joint.x_name),
             ("y", network.v, found.g, joint.py, joint.y_name),

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import traitlets
 
+from ufs import _checks as check
 from ufs.widgets.figure import Figure, fallback_table, module, rounded
 
 __all__ = ["Cost", "cost"]
@@ -65,6 +66,12 @@ class Cost(Figure):
         data["rates"], data["points"] = rounded(data["rates"]), rounded(data["points"])
         super().__init__(data=data)
 
+    @traitlets.validate(*RANGES)
+    def _a_size(self, proposal: Any) -> float:
+        if np.isnan(proposal["value"]):  # which lies neither below the range nor above it
+            raise traitlets.TraitError(f"{proposal['trait'].name} = nan: give a number")
+        return float(proposal["value"])
+
     def seconds(self) -> dict[str, float]:
         """Return the parts of the time at the present state: product, pass, network, end."""
         rates, w = self.data["rates"], self.workers
@@ -121,14 +128,19 @@ def cost(rates: Mapping[str, float], points: Sequence[Mapping[str, float]]) -> C
     >>> cost({"product": 1e11, "number": 2e-9, "end": 3e10, "call": 1e-3}, [])
     <Cost: 1e+06 samples, 128 features, 10 classes, 1 workers>
     """
+    if not isinstance(rates, Mapping) or not isinstance(points, Sequence):
+        raise ValueError("rates is no dictionary, or points no list: give numbers by their names, and a list of such")
     for name in RATES:
         value = rates.get(name, np.nan)
-        if not (np.isfinite(value) and (value > 0 or (value == 0 and name in ("number", "call")))):
-            raise ValueError(f"rates[{name!r}] = {value}: the model needs a positive number there")
+        number = check.number(value)
+        if not (0 < number < np.inf or (number == 0 and name in ("number", "call"))):
+            raise ValueError(f"rates[{name!r}] = {value!r}: the model needs a positive number there")
     for i, one in enumerate(points):
+        if not isinstance(one, Mapping):
+            raise ValueError(f"points[{i}] is a {type(one).__name__}: give a dictionary with {', '.join(MEASURED)}")
         for name in MEASURED:
-            if not 0 < one.get(name, np.nan) < np.inf:
+            if not 0 < check.number(one.get(name)) < np.inf:
                 raise ValueError(
-                    f"points[{i}][{name!r}] = {one.get(name)}: a measured time needs a positive number there"
+                    f"points[{i}][{name!r}] = {one.get(name)!r}: a measured time needs a positive number there"
                 )
     return Cost(rates, points)

@@ -112,9 +112,9 @@ def named_tables(tables: Mapping[str, Joint] | Joint) -> Mapping[str, Joint]:
     """Return the tables that a reader can choose from by their names; a single one is named after its variables."""
     if isinstance(tables, Joint):
         return {f"{tables.x_name} and {tables.y_name}": tables}
-    if not tables:
+    if not isinstance(tables, Mapping) or not tables:
         raise ValueError("there is no table: give one Joint, or a dictionary of names and Joints")
-    return tables
+    return {str(name): required(table) for name, table in tables.items()}
 
 
 def visible(labels: Iterable[Any]) -> list[str]:

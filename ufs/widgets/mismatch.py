@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Sized
 from typing import Any, ClassVar
 
 import numpy as np
 import traitlets
 from numpy.typing import ArrayLike, NDArray
 
+from ufs import _checks as check
 from ufs.inference import chernoff_information, feature_exponent
 from ufs.local import information_vector
 from ufs.widgets.figure import Figure, fallback_table, module, rounded
@@ -51,8 +52,10 @@ class Mismatch(Figure):
     basis: NDArray[np.float64]
 
     def __init__(self, p1: ArrayLike, p2: ArrayLike, labels: Sequence[Any] | None = None) -> None:
-        p, q = (np.asarray(values, dtype=float) for values in (p1, p2))
+        p, q = check.distribution(p1, "p1"), check.distribution(p2, "p2")
         best = chernoff_information(p, q)  # refuses what is no pair of distributions
+        if labels is not None and not isinstance(labels, Sized):
+            raise ValueError(f"labels is a {type(labels).__name__}: give a list of three")
         names = [str(label) for label in (range(1, 4) if labels is None else labels)]
         if len(p) != 3 or len(names) != 3:
             raise ValueError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+import numpy as np
 import traitlets
 
 from ufs.joint import Joint
@@ -70,6 +71,8 @@ class Projections(Figure):
 
     @traitlets.validate("angle")
     def _direction(self, proposal: Any) -> float:
+        if not np.isfinite(proposal["value"]):
+            raise traitlets.TraitError(f"angle = {proposal['value']}: give degrees")
         return float(proposal["value"]) % 360
 
 

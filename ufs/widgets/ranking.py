@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 import traitlets
 
+from ufs import _checks as check
 from ufs.widgets.figure import Figure, at_most, fallback_table, module, rounded
 
 __all__ = ["Ranking", "ranking"]
@@ -122,8 +123,16 @@ def ranking(networks: Sequence[Mapping[str, Any]], measures: Mapping[str, str], 
     >>> round(figure.tau(0), 3)
     0.333
     """
-    if not measures:
+    if not isinstance(measures, Mapping) or not measures:
         raise ValueError("there is no measure: give a dictionary of names and keys")
+    if not isinstance(networks, Sequence):
+        raise ValueError(f"networks is a {type(networks).__name__}: give a list of dictionaries, one for each network")
+    for i, one in enumerate(networks):
+        for key in ("family", "name", "seed", *measures.values(), accuracy):
+            if not isinstance(one, Mapping) or key not in one:
+                raise ValueError(f"networks[{i}] has no {key!r}: give its family, name, seed, measures and accuracy")
+        if check.integer(one["seed"]) is None:
+            raise ValueError(f"networks[{i}]['seed'] = {one['seed']!r}: it must be an integer")
     families = list(dict.fromkeys(str(one["family"]) for one in networks))
     if not 1 <= len(families) <= FAMILIES:
         raise ValueError(f"there are {len(families)} families: the figure shows 1 to {FAMILIES}")
@@ -132,8 +141,8 @@ def ranking(networks: Sequence[Mapping[str, Any]], measures: Mapping[str, str], 
             raise ValueError(f"all networks of the family {family!r} have one name: pairs need two")
     for one in networks:
         for key in (*measures.values(), accuracy):
-            if not np.isfinite(one[key]):
-                raise ValueError(f"{key} = {one[key]} of {one['name']}, seed {one['seed']}, is not finite")
+            if not np.isfinite(check.number(one[key])):
+                raise ValueError(f"{key} = {one[key]!r} of {one['name']}, seed {one['seed']}, is no finite number")
         if not 0 <= one[accuracy] <= 1:
             raise ValueError(f"{accuracy} = {one[accuracy]} of {one['name']}: an accuracy is between 0 and 1")
     rows = [

@@ -8,6 +8,7 @@ import numpy as np
 import traitlets
 from numpy.typing import NDArray
 
+from ufs import _checks as check
 from ufs.dtm import Modes, dtm
 from ufs.joint import Joint
 from ufs.selection import rotate
@@ -134,7 +135,8 @@ def selection(joint: Joint, attributes: int = 300, seed: int = 0) -> Selection:
     Raises
     ------
     ValueError
-        If X or Y has fewer than four symbols; if the number of attributes is out of range.
+        If X or Y has fewer than four symbols; if the number of attributes is out of range, or the
+        seed no integer of at least 0.
 
     Examples
     --------
@@ -149,9 +151,9 @@ def selection(joint: Joint, attributes: int = 300, seed: int = 0) -> Selection:
 
 def _answers(joint: Joint, m: Modes, attributes: int, seed: int) -> NDArray[np.float64]:
     """Coordinates of B̃Φ along the first three left singular vectors, for random unit Φ; shape (attributes, 3)."""
-    if attributes != int(attributes) or not 1 <= attributes <= 1000:
-        raise ValueError(f"attributes = {attributes}: draw between 1 and 1000, more hide each other")
+    if not 1 <= (check.integer(attributes) or 0) <= 1000:
+        raise ValueError(f"attributes = {attributes!r}: draw between 1 and 1000, more hide each other")
     psi = np.sqrt(joint.px)[:, None] * m.f
-    phi = rotate(psi[:, 0] / np.linalg.norm(psi[:, 0]), joint.px, np.random.default_rng(seed), draws=int(attributes))
+    phi = rotate(psi[:, 0] / np.linalg.norm(psi[:, 0]), joint.px, check.generator(seed, "seed"), draws=attributes)
     answers: NDArray[np.float64] = phi @ psi * m.sigma
     return answers

@@ -8,6 +8,7 @@ import numpy as np
 import traitlets
 from numpy.typing import NDArray
 
+from ufs import _checks as check
 from ufs.hscore import HScore
 from ufs.widgets.figure import Figure, fallback_table, module, rounded
 
@@ -50,7 +51,9 @@ class Separation(Figure):
     sheared = traitlets.Bool(False).tag(sync=True)
 
     def __init__(self, size: int = 40, seed: int = 0) -> None:
-        rng = np.random.default_rng(seed)
+        if not 5 <= (check.integer(size) or 0) <= 200:
+            raise ValueError(f"size = {size!r}: give each class 5 to 200 points")
+        rng = check.generator(seed, "seed")
         clouds = rng.standard_normal((2, size, 2))
         angles = 2 * np.pi * (np.arange(size) + rng.random(size)) / size
         radii = 3 + 0.25 * rng.standard_normal(size)
@@ -118,7 +121,7 @@ class Separation(Figure):
     @traitlets.validate("axis")
     def _an_axis(self, proposal: Any) -> list[float]:
         axis = np.asarray(proposal["value"], dtype=float)
-        if axis.shape != (2,) or not SHORT - 1e-6 <= np.linalg.norm(axis) <= LONG + 1e-6:
+        if axis.shape != (2,) or not SHORT - 1e-6 <= np.hypot(*axis) <= LONG + 1e-6:
             raise traitlets.TraitError(
                 f"axis = {proposal['value']}: the long axis is a vector of length {SHORT:g} to {LONG:g}"
             )
@@ -159,7 +162,7 @@ def separation(size: int = 40, seed: int = 0) -> Separation:
     Raises
     ------
     ValueError
-        If size is no integer from 5 to 200.
+        If size is no integer from 5 to 200, or seed none of at least 0.
 
     Examples
     --------
@@ -168,6 +171,4 @@ def separation(size: int = 40, seed: int = 0) -> Separation:
     >>> figure
     <Separation: H = 0.013, chance 0.013, accuracy 0.562>
     """
-    if not isinstance(size, int | np.integer) or not 5 <= size <= 200:
-        raise ValueError(f"size = {size!r}: give each class 5 to 200 points")
-    return Separation(int(size), seed)
+    return Separation(size, seed)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Sized
 from typing import Any, ClassVar
 
 import numpy as np
@@ -72,8 +72,8 @@ class Simplex(Figure):
     @property
     def local(self) -> float:
         """ε²/2 times the squared distance of the information vectors (R1)."""
-        first, second = self.phi
-        return float(self.eps**2 / 2 * np.sum((first - second) ** 2))
+        # ε drops out: with it, the square of a very small or a very large one would be lost
+        return float(np.sum(np.subtract(self.p1, self.p2) ** 2 / self.p0) / 2)
 
     @traitlets.validate("p1", "p2")
     def _distribution(self, proposal: Any) -> list[float]:
@@ -156,6 +156,9 @@ def simplex(
            [-0.245,  0.   ,  0.346]])
     """
     points = {name: check.distribution(p, name) for name, p in (("p0", p0), ("p1", p1), ("p2", p2))}
+    for name, given in (("labels", labels), ("names", names)):
+        if not isinstance(given, Sized):
+            raise ValueError(f"{name} is a {type(given).__name__}: give a list of strings")
     for name, p in points.items():
         if p.shape != (3,):
             raise ValueError(f"{name} has shape {p.shape}: the figure shows distributions on three symbols")

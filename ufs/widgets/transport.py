@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from numbers import Real
 from typing import Any, ClassVar
 
 import numpy as np
 import traitlets
 from numpy.typing import NDArray
 
+from ufs import _checks as check
 from ufs.dtm import Modes
 from ufs.joint import Joint
 from ufs.widgets.figure import Figure, fallback_table, in_disk, module, rounded, side, strongest
@@ -153,7 +153,7 @@ def _tilt(f: NDArray[np.float64], joint: Joint, eps: float | None) -> float:
     limit = float(1 / lengths[worst])
     if eps is None:
         return limit / 2
-    if not isinstance(eps, Real) or not 0 < eps < limit:
+    if not 0 < check.number(eps) < limit:
         label = joint.x_labels[worst]
         raise ValueError(
             f"eps = {eps!r}: it must be a number above 0 and below {limit:.6g}, where a tilt in the unit disk "
