@@ -88,6 +88,17 @@ TABLE: list[Row] = [
     row(ufs.equal_mass_bins, [0.1, 0.7, 0.3], good={"m": 2}, m=WHOLE),
     row(ufs.information_vector, P1, P0, good={"eps": 0.1}, eps=(*REAL, 0)),
     row(ufs.modes, JOINT, k=without(WHOLE, None)),
+    row(
+        ufs.mode_test,
+        JOINT,
+        good={"n": SAMPLES, "draws": 19},
+        n=WHOLE,
+        k=without(WHOLE, None),
+        level=(*REAL, 0, 1),
+        draws=WHOLE,
+        seed=SEED,
+    ),
+    row(ufs.sigma_errors, JOINT, good={"n": 9}, n=WHOLE, k=without(WHOLE, None)),
     row(ufs.noise_floor, good={"shape": (4, 4), "n": 9}, shape=(*WHOLE, (2, True), (2, 1.5), "33", (3,)), n=WHOLE),
     row(
         ufs.random_attribute,
