@@ -389,8 +389,8 @@ def hidden_layer_weights(
         other = ", and no other choice of what v leaves free helps" if unseen.size else ""
         raise ValueError(
             f"feature {z} should have the mean {nearest[z]:.6g}, which {activation} with its range ({low:g}, {high:g}) "
-            f"does not reach{other}: the infimum of the loss is at saturation, where w and c grow without bound; change "
-            "the bias b, or take another activation"
+            f"does not reach{other}: the infimum of the loss is at saturation, where w and c grow without bound; "
+            "change the bias b, or take another activation"
         )
     mean_t, inverse, _ = _centred(t, joint.px)
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
@@ -542,7 +542,7 @@ def _log_posterior(s: ArrayLike, v: ArrayLike, b: ArrayLike) -> Array:
         else:  # beyond the range of floats, differences are taken before the units are put in
             mantissa, power = np.frexp(s)
             power += _exponents(v)
-            top = power.max(axis=1, keepdims=True, initial=_exponents(b), where=mantissa != 0)
+            top = power.max(axis=1, keepdims=True, initial=int(_exponents(b)), where=mantissa != 0)
             logits = np.ldexp(mantissa, power - top) @ np.ldexp(v, -_exponents(v)).T + np.ldexp(b, -top)
             below = np.ldexp(logits - logits.max(axis=1, keepdims=True), top)
     result: Array = log_softmax(below, axis=1)
@@ -607,7 +607,7 @@ def _leaning(b: Array, joint: Joint) -> Array:
 
 
 def _features_for(v: ArrayLike, b: ArrayLike, joint: Joint) -> tuple[Array, Array, Array, Array]:
-    r""":math:`\Xi^X` and :math:`\mu_s` of R11, the combinations that v does not look at, and the rounding of the means."""
+    r""":math:`\Xi^X` and :math:`\mu_s` of R11, the combinations that v does not see, and the rounding of the means."""
     v = check.features(v, joint.py.size, joint.y_name, "v")
     b = _row(b, joint.py.size, joint.y_name, "b")
     root = np.sqrt(joint.py)
