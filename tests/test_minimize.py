@@ -32,6 +32,12 @@ class Squares:
     def symmetries(self, theta: np.ndarray) -> int:
         return self.flat
 
+    def idle(self, theta: np.ndarray) -> str:
+        return ""
+
+    def lost(self, theta: np.ndarray, flat: np.ndarray) -> str:
+        return ""
+
 
 VALLEY = Squares(
     lambda x, y: [1 - x, 10 * (y - x**2)],
@@ -46,7 +52,7 @@ ESCAPING = Squares(lambda x: [np.exp(-x)], lambda x: [[-np.exp(-x)]], lambda x: 
 
 def descend(
     objective: Squares, start: list[float], tolerance: float = 1e-10, max_steps: int = 500
-) -> tuple[Path, bool, list[tuple[int, np.ndarray]]]:
+) -> tuple[Path, str, list[tuple[int, np.ndarray]]]:
     seen = []
     path = Path(objective, np.array(start, dtype=float), lambda step, theta: seen.append((step, theta)))
     return path, minimize(path, tolerance, max_steps), seen
@@ -54,35 +60,35 @@ def descend(
 
 @pytest.mark.parametrize("start", [[-1.2, 1.0], [3.0, -3.0], [1.0, 1.0]])
 def test_a_bent_valley_is_followed_to_its_minimum(start: list[float]) -> None:
-    path, settled, _ = descend(VALLEY, start)
-    assert settled
+    path, fault, _ = descend(VALLEY, start)
+    assert not fault
     np.testing.assert_allclose(path.theta, 1, atol=1e-12)
 
 
 @pytest.mark.parametrize("start", [[2.0, 3.0], [0.5, 0.1], [-1.0, -4.0]])
 def test_a_symmetry_is_no_reason_to_go_on(start: list[float]) -> None:
-    path, settled, _ = descend(PRODUCT, start)
-    assert settled
+    path, fault, _ = descend(PRODUCT, start)
+    assert not fault
     assert path.gradients[-1] < 1e-12
     assert path.theta[0] * path.theta[1] == pytest.approx(1, abs=1e-12)
 
 
 def test_a_saddle_without_slope_is_left() -> None:
-    path, settled, _ = descend(PRODUCT, [0.0, 0.0])
-    assert settled
+    path, fault, _ = descend(PRODUCT, [0.0, 0.0])
+    assert not fault
     assert path.gradients[0] == 0
     assert path.losses[-1] < 1e-25
 
 
 def test_an_infimum_at_infinity_is_no_minimum() -> None:
-    path, settled, _ = descend(ESCAPING, [0.0])
-    assert not settled
+    path, fault, _ = descend(ESCAPING, [0.0])
+    assert fault
     assert path.gradients[-1] < 1e-10
 
 
 def test_steps_are_counted_visited_and_limited() -> None:
-    path, settled, seen = descend(VALLEY, [-1.2, 1.0], max_steps=6)
-    assert not settled
+    path, fault, seen = descend(VALLEY, [-1.2, 1.0], max_steps=6)
+    assert fault
     assert path.steps == 6
     assert [step for step, _ in seen] == list(range(7))
     np.testing.assert_array_equal(seen[0][1], [-1.2, 1.0])

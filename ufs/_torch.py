@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import math
+import sys
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, TypeAlias
+from numbers import Real
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import torch
@@ -14,6 +17,19 @@ Array: TypeAlias = NDArray[np.float64]
 Record: TypeAlias = Callable[[int, torch.nn.Module], Any]
 
 ALL_FROZEN = "no parameter requires a gradient: unfreeze a layer (layer.requires_grad_(True))"
+NO_HEAD = (
+    "the network's output is not that of a Linear layer: let it return the logits as that layer gives them, and leave "
+    "softmax, reshaping and the like to what follows"
+)
+
+NO_LOGITS = "the network returns a {}: let it return logits, a tensor with a row for each input"
+
+
+def number(name: str, value: float) -> float:
+    """A setting, named as the caller knows it, that may be any real number."""
+    if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value):
+        raise ValueError(f"{name} = {value!r}: it must be a finite number")
+    return float(value)
 
 
 @contextmanager
@@ -40,22 +56,51 @@ def one_thread() -> Iterator[None]:
 
 
 @contextmanager
-def watching_linears(
-    network: torch.nn.Module, note: Callable[[torch.nn.Linear, torch.Tensor, torch.Tensor], None]
-) -> Iterator[None]:
-    """Until the end of the block, ``note(layer, entered, left)`` hears of every call of a Linear layer."""
+def eager() -> Iterator[None]:
+    """Compiled parts run as they were written: once compiled they call no hooks, and torch.func cannot enter them."""
+    if "torch._dynamo" not in sys.modules:  # nothing is compiled then, and to load the compiler takes seconds
+        yield
+        return
+    with torch.compiler.set_stance("force_eager"):
+        yield
 
-    def hook(layer: torch.nn.Module, entered: tuple[torch.Tensor, ...], left: torch.Tensor) -> None:
+
+class Call(NamedTuple):
+    """Of a Linear layer; copies, since what follows may work in place."""
+
+    layer: torch.nn.Linear
+    entered: torch.Tensor
+    left: torch.Tensor
+
+
+def linear_calls(network: torch.nn.Module, inputs: torch.Tensor) -> tuple[list[Call], int]:
+    """Calls of Linear layers in their order, and the index of the one that gives the output: -1 if none does."""
+    calls: list[Call] = []
+
+    def note(
+        layer: torch.nn.Module, given: tuple[torch.Tensor, ...], named: Mapping[str, torch.Tensor], left: torch.Tensor
+    ) -> None:
         assert isinstance(layer, torch.nn.Linear)
-        note(layer, entered[0], left)
+        entered = given[0] if given else named["input"]
+        calls.append(Call(layer, entered.clone(), left.clone()))
 
     linears = [module for module in network.modules() if isinstance(module, torch.nn.Linear)]
-    hooks = [module.register_forward_hook(hook) for module in linears]
+    hooks = [module.register_forward_hook(note, with_kwargs=True) for module in linears]
     try:
-        yield
+        with eager():
+            output = network(inputs)
     finally:
         for handle in hooks:
             handle.remove()
+    heads = (i for i in reversed(range(len(calls))) if _same(calls[i].left, output))
+    return calls, next(heads, -1)
+
+
+def _same(one: torch.Tensor, other: Any) -> bool:
+    """Equal, also where both are NaN, as in a network that has diverged."""
+    if not isinstance(other, torch.Tensor) or (one.shape, one.dtype) != (other.shape, other.dtype):
+        return False
+    return torch.allclose(one, other, rtol=0, atol=0, equal_nan=True)
 
 
 def as_inputs(network: torch.nn.Module, inputs: ArrayLike | torch.Tensor) -> torch.Tensor:

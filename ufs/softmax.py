@@ -422,7 +422,8 @@ def _within(nearest: Array, unseen: Array, low: float, high: float) -> Array:
     # the shortest vector y with sides @ y <= ends - wanted: Lawson and Hanson's least distance programming
     dual = np.vstack([-sides.T, wanted - ends])
     residual = dual @ nnls(dual, np.append(np.zeros(free), 1.0))[0] - np.append(np.zeros(free), 1.0)
-    return nearest - unseen @ (residual[:-1] / residual[-1])
+    moved: Array = nearest - unseen @ (residual[:-1] / residual[-1])
+    return moved
 
 
 def composite_head(
