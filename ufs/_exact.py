@@ -90,7 +90,8 @@ def fit_exact(
 
     L-BFGS first, then Newton steps with the exact Hessian, which need no help from the loss: near its minimum the loss
     changes less than its own rounding, while the gradient still tells the way. Directions that leave the loss alone
-    (a common shift of v, a linear map between s and v) are recognised and left alone.
+    (a common shift of v, a linear map between s and v) are recognised and left alone. The work is done where the
+    network is.
 
     Parameters
     ----------
@@ -122,11 +123,21 @@ def fit_exact(
         Newton step shorter than 1e-6 of the weights, within fifty steps of the first small gradient. Where the loss
         falls towards an infimum at infinity (a table with zeros, saturated units) the curvature vanishes together with
         the gradient: the steps stay long until both are rounding. So it is no minimum either if the loss is flat, to
-        rounding, in more directions than the network's own symmetries, and the weights in the flat directions have a
-        norm above twice 1 + that of all weights at the start.
+        rounding, in a direction that changes the logarithm of a probability (then one has vanished, where the table is
+        zero), or in which smaller weights would change the probabilities and larger ones do not (saturated units),
+        wherever the weights started; or if there are more flat directions than the network's own symmetries, and the
+        weights in them have a norm above twice 1 + that of all weights at the start. Nor is it a minimum worth the name
+        if hidden units are 0 for every x: rectifiers that have died.
     ValueError
-        For a network that is not in float64, has no trained parameter, or returns logits of another shape or that are
-        not finite; inputs without one row for each x; a tolerance or max_steps that is not positive.
+        For a network that is not in float64, has no trained parameter, or returns no logits, ones of another shape or
+        that are not finite; inputs without one row for each x; a penalty that is no finite scalar tensor; a tolerance
+        or max_steps that is not positive.
+
+    Notes
+    -----
+    A saddle is left where the loss curves downwards. Where slope and curvature vanish in more directions than the
+    network's own symmetries, as where several layers are zero, a lower place is looked for in random ones of them, the
+    same in every run.
 
     Examples
     --------

@@ -13,6 +13,8 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
+from ufs import _checks as check
+
 Array: TypeAlias = NDArray[np.float64]
 Record: TypeAlias = Callable[[int, torch.nn.Module], Any]
 
@@ -110,17 +112,20 @@ def as_inputs(network: torch.nn.Module, inputs: ArrayLike | torch.Tensor) -> tor
         tensor = tensor.double()
     if tensor.ndim == 0 or len(tensor) == 0:
         raise ValueError(f"inputs have shape {tuple(tensor.shape)}: give one row for each sample or symbol")
+    if tensor.is_complex():
+        raise ValueError(f"inputs have type {tensor.dtype}: give real numbers")
     weight = next(network.parameters(), torch.empty(0))
     if tensor.is_floating_point():
-        if not tensor.isfinite().all():
-            raise ValueError("inputs hold NaN or infinite entries: give numbers in their place")
         tensor = tensor.to(weight.dtype)
+        if not tensor.isfinite().all():
+            raise ValueError(f"inputs hold NaN or infinite entries in {weight.dtype}: give numbers in their place")
     return tensor.to(weight.device)
 
 
 def as_tensor(values: ArrayLike, name: str) -> torch.Tensor:
     """Shares the memory of an array that may be written to; torch has no others, so of those it takes a copy."""
+    check.unmasked(values, name)
     array = np.require(values, requirements="W")
-    if array.dtype.kind not in "biufc":
-        raise ValueError(f"{name} have type {array.dtype}: give numbers")
+    if array.dtype.kind not in "biuf":
+        raise ValueError(f"{name} have type {array.dtype}: give real numbers")
     return torch.as_tensor(array)
