@@ -80,6 +80,45 @@ def test_a_saddle_without_slope_is_left() -> None:
     assert path.losses[-1] < 1e-25
 
 
+def test_a_saddle_of_fourth_order_is_left_beside_a_wall_that_bends_faster() -> None:
+    """Along straight lines from zero the wall 10 (w - x²) adds more than the product takes off."""
+    bends = np.zeros((2, 5, 5))
+    bends[1, 0, 0] = -20
+
+    def of_the_product(*theta: float) -> np.ndarray:
+        result = bends.copy()
+        for i, j in np.argwhere(~np.eye(4, dtype=bool)):
+            result[0, i, j] = np.prod(np.delete(theta[:4], [i, j]))
+        return result
+
+    chain = Squares(
+        lambda *theta: [np.prod(theta[:4]) - 1, 10 * (theta[4] - theta[0] ** 2)],
+        lambda *theta: [[*(np.prod(np.delete(theta[:4], i)) for i in range(4)), 0], [-20 * theta[0], 0, 0, 0, 10]],
+        of_the_product,
+        flat=3,
+    )
+    path, fault, _ = descend(chain, [0.0] * 5)
+    assert not fault
+    assert path.gradients[0] == 0
+    assert path.losses[0] == 0.5
+    assert path.losses[-1] < 1e-20
+
+
+def test_what_the_objective_says_against_a_minimum_is_told() -> None:
+    class Doubtful(Squares):
+        def lost(self, theta: np.ndarray, flat: np.ndarray) -> str:
+            assert flat.shape == (2, 1)
+            return "for a reason"
+
+    class Blind(Squares):
+        def idle(self, theta: np.ndarray) -> str:
+            return "for another"
+
+    for kind, fault in ((Doubtful, "for a reason"), (Blind, "for another")):
+        product = kind(PRODUCT.residuals, PRODUCT.jacobian, PRODUCT.bends, flat=1)
+        assert descend(product, [2.0, 3.0])[1] == fault
+
+
 def test_an_infimum_at_infinity_is_no_minimum() -> None:
     path, fault, _ = descend(ESCAPING, [0.0])
     assert fault
