@@ -6,6 +6,7 @@ from collections.abc import Callable
 from decimal import Decimal, localcontext
 from typing import Any
 
+import mpmath
 import numpy as np
 import pytest
 import scipy.sparse as sp
@@ -330,6 +331,26 @@ def test_projections_do_not_mind_the_unit_of_a_column(scale: float) -> None:
     other, bias = ufs.hidden_layer_weights(V, B, t * [1, scale, 1], joint, "identity")
     assert np.allclose(other * [[1], [scale], [1]], W, rtol=1e-12)
     assert np.allclose(bias, c, rtol=1e-12)
+
+
+@pytest.mark.parametrize("seed", range(25))
+def test_best_weights_are_right_in_any_mixture_of_units_and_offsets(seed: int) -> None:
+    """To the digits that a column has beyond its offset, against R10 in 1200 digits."""
+    rng = np.random.default_rng(seed)
+    rows, columns, k = (int(rng.integers(*ends)) for ends in ((3, 7), (2, 5), (1, 3)))
+    joint = ufs.Joint.from_counts(rng.random((rows, columns)))
+    s = (rng.standard_normal((rows, k)) + rng.choice([0, 1, 1e6], k)) * 10.0 ** rng.integers(-200, 200, k)
+    with mpmath.workdps(1200):
+        P, S = mpmath.matrix(joint.P.tolist()), mpmath.matrix(s.tolist())
+        px, py = P * mpmath.ones(columns, 1), mpmath.ones(1, rows) * P
+        centred = S - mpmath.ones(rows, 1) * (px.T * S) / mpmath.fsum(px)
+        covariance = centred.T * mpmath.diag(list(px)) * centred
+        v = mpmath.diag([1 / p for p in py]) * P.T * centred * covariance**-1
+        units = [max(abs(v[y, z]) for y in range(columns)) for z in range(k)]
+        found, _ = ufs.optimal_weights(s, joint)
+        off = [abs(found[y, z] - v[y, z]) / units[z] for y in range(columns) for z in range(k)]
+        digits = np.finfo(float).eps * np.max(np.abs(s).max(axis=0) / np.ptp(s, axis=0))
+        assert max(off) < 100 * digits
 
 
 def test_projections_do_not_mind_an_offset() -> None:
