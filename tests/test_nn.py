@@ -668,22 +668,24 @@ def test_a_start_at_zero_is_left_in_whatever_order_the_loss_falls(activations: l
     assert training.loss < 0.5 * joint.mutual_information()
 
 
-def test_units_that_are_silent_everywhere_are_no_minimum() -> None:
-    for silent in ([0, 1, 2], [1]):  # of three
-        network = nn.mlp((8, 3, 6), ["relu"], seed=1)
-        with torch.no_grad():
-            network[0].bias[silent] = -9
-        with pytest.raises(nn.NotConverged, match="some hidden units are 0 for every x, so that nothing"):
-            nn.fit_exact(network, x1_table(1))
-    frozen = nn.mlp((8, 3, 6), ["relu"], seed=0, frozen=[0])
+def test_a_layer_that_is_silent_everywhere_is_no_minimum_and_silent_units_are_counted() -> None:
+    network, one, frozen = (nn.mlp((8, 3, 6), ["relu"], seed=1, frozen=frozen) for frozen in ((), (), [0]))
     with torch.no_grad():
-        frozen[0].bias[1] = -9  # nothing that training could do about it
-    assert nn.fit_exact(frozen, x1_table(1)).gradient < 1e-10
+        network[0].bias.fill_(-9)
+        for other in (one, frozen):
+            other[0].bias[1] = -9
+    with pytest.raises(
+        nn.NotConverged, match="all units of a hidden layer are 0 for every x, so that nothing"
+    ) as caught:
+        nn.fit_exact(network, x1_table(1))
+    assert caught.value.training.silent == 3
+    assert nn.fit_exact(one, x1_table(1)).silent == 1
+    assert nn.fit_exact(frozen, x1_table(1)).silent == 0  # nothing that training could do about it
 
 
 def test_rectifiers_may_be_silent_at_some_x() -> None:
     network = nn.mlp((8, 2, 6), ["relu"], seed=0)
-    nn.fit_exact(network, x1_table(1))
+    assert nn.fit_exact(network, x1_table(1)).silent == 0
     s = nn.read(network, np.eye(8)).s
     assert np.any(s == 0)
     assert np.all(np.any(s > 0, axis=0))

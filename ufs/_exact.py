@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import issparse
 from torch.func import functional_call, grad, jacrev
 from torch.nn.utils import vector_to_parameters
@@ -24,7 +24,7 @@ Penalty: TypeAlias = Callable[[torch.nn.Module, torch.Tensor], torch.Tensor]
 SAME = 1e-9  # of a direction's effect on the probabilities, relative to the largest: that of a symmetry is rounding
 VANISHED = 1e-7  # a probability that pulls the weights less than the rounding of the curvature does
 SATURATED = "units are saturated: only smaller weights would make a difference"
-SILENT = "some hidden units are 0 for every x"
+SILENT = "all units of a hidden layer are 0 for every x"
 VOID = "probabilities have vanished where the table is zero"
 MOVED = 1e-3  # a change of a logarithm of a probability, relative to the largest, that is none of rounding
 
@@ -47,6 +47,8 @@ class Training:
         Norm of all trained parameters together.
     weight_growth : float
         Relative growth of that norm over the last quarter of the steps.
+    silent : int
+        Hidden units that are 0 for every x, rectifiers that have died: the minimum is that of a network without them.
     steps : int
         L-BFGS and Newton steps together.
     losses, gradients, weight_norms : ndarray, shape (steps + 1,)
@@ -61,6 +63,7 @@ class Training:
     newton_step: float
     weight_norm: float
     weight_growth: float
+    silent: int
     steps: int
     losses: Array
     gradients: Array
@@ -127,7 +130,8 @@ def fit_exact(
         zero), or in which smaller weights would change the probabilities and larger ones do not (saturated units),
         wherever the weights started; or if there are more flat directions than the network's own symmetries, and the
         weights in them have a norm above twice 1 + that of all weights at the start. Nor is it a minimum worth the name
-        if hidden units are 0 for every x: rectifiers that have died.
+        if all units of a hidden layer are 0 for every x: rectifiers that have died. If some are, ``training.silent``
+        says how many.
     ValueError
         For a network that is not in float64, has no trained parameter, or returns no logits, ones of another shape or
         that are not finite; inputs without one row for each x; a penalty that is no finite scalar tensor; a tolerance
@@ -355,14 +359,15 @@ class _Objective(torch.nn.Module):
         return ""
 
     def idle(self, theta: Array) -> str:
+        return SILENT if any(silent.all() for silent in self.silent(theta)) else ""
+
+    def silent(self, theta: Array) -> list[NDArray[np.bool_]]:
+        """Which of the units that enter a Linear layer are 0 for every x, here and nearby but not wherever theta is."""
         noise = np.random.default_rng(0).standard_normal(len(theta))
         here, nearby, elsewhere = map(self.features, (theta, theta + MOVED * MOVED * noise, noise))
         self.load(theta)
-        for three in zip(here, nearby, elsewhere, strict=True):
-            silent, still, always = (np.all(block == 0, axis=0) for block in three)
-            if np.any(silent & still & ~always):
-                return SILENT
-        return ""
+        off = [[np.all(block == 0, axis=0) for block in three] for three in zip(here, nearby, elsewhere, strict=True)]
+        return [silent & still & ~always for silent, still, always in off]
 
     def log_q(self, theta: Array) -> Array:
         with torch.no_grad():
@@ -393,6 +398,7 @@ def _training(objective: _Objective, path: Path, records: list[Any]) -> Training
         newton_step=float(path.newton_step),
         weight_norm=path.norms[-1],
         weight_growth=path.norms[-1] / max(path.norms[3 * path.steps // 4], np.finfo(float).tiny) - 1,
+        silent=sum(int(silent.sum()) for silent in objective.silent(path.theta)),
         steps=path.steps,
         losses=np.array(path.losses),
         gradients=np.array(path.gradients),
@@ -405,7 +411,7 @@ def _complaint(training: Training, fault: str, tolerance: float, max_steps: int)
     norms = f"their norm is {training.weight_norm:.4g}, {training.weight_norms[0]:.4g} at the start"
     if fault == SILENT:
         return (
-            f"{fault}, so that nothing about them is trained: rectifiers that have died. Start from another seed, or "
+            f"{fault}, so that nothing below is trained: rectifiers that have died. Start from another seed, or "
             "take another activation"
         )
     growing = training.weight_growth > 0.01 or training.weight_norm > GROWN * (1 + training.weight_norms[0])
