@@ -35,6 +35,9 @@ class Squares:
     def idle(self, theta: np.ndarray) -> str:
         return ""
 
+    def smooth(self, theta: np.ndarray) -> bool:
+        return True
+
     def lost(self, theta: np.ndarray, flat: np.ndarray) -> str:
         return ""
 

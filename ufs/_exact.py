@@ -362,12 +362,21 @@ class _Objective(torch.nn.Module):
         return SILENT if any(silent.all() for silent in self.silent(theta)) else ""
 
     def silent(self, theta: Array) -> list[NDArray[np.bool_]]:
-        """Which of the units that enter a Linear layer are 0 for every x, here and nearby but not wherever theta is."""
+        """Which of the units that enter a Linear layer are 0 for every x, by a rectifier that is not so everywhere."""
         noise = np.random.default_rng(0).standard_normal(len(theta))
-        here, nearby, elsewhere = map(self.features, (theta, theta + MOVED * MOVED * noise, noise))
+        places = theta, theta + MOVED * MOVED * noise, theta - MOVED * MOVED * noise, noise, -noise
+        blocks = [[block == 0 for block in self.features(place)] for place in places]
         self.load(theta)
-        off = [[np.all(block == 0, axis=0) for block in three] for three in zip(here, nearby, elsewhere, strict=True)]
-        return [silent & still & ~always for silent, still, always in off]
+        return [
+            here.all(axis=0) & (near | by).any(axis=0) & ~(one & other).all(axis=0)
+            for here, near, by, one, other in zip(*blocks, strict=True)
+        ]
+
+    def smooth(self, theta: Array) -> bool:
+        noise = np.random.default_rng(0).standard_normal(len(theta))
+        here, nearby = (self.features(place) for place in (theta, theta + MOVED * MOVED * noise))
+        self.load(theta)
+        return not any(np.any((one == 0) & (other == 0)) for one, other in zip(here, nearby, strict=True))
 
     def log_q(self, theta: Array) -> Array:
         with torch.no_grad():

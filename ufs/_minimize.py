@@ -38,6 +38,9 @@ class Objective(Protocol):
     def lost(self, theta: Array, flat: Array, /) -> str:
         """Why there is no minimum where the loss is flat in the columns of ``flat``; empty if nothing tells so."""
 
+    def smooth(self, theta: Array, /) -> bool:
+        """Whether no rectifier is at rest: then directions may be flat without a saddle of higher order."""
+
     def idle(self, theta: Array, /) -> str:
         """Why a minimum is one only because the loss does not see some of the weights; empty if it sees them."""
 
@@ -108,7 +111,9 @@ def _newton(path: Path, tolerance: float, max_steps: int) -> str:
             if fault := path.objective.lost(path.theta, flat) if flat.size else "":
                 return fault
             more = flat.shape[1] > own
-            if _escape(path, float(curvature[0]), axes[:, 0]) or (more and _descend(path, axes, bend)):
+            if _escape(path, float(curvature[0]), axes[:, 0]) or (
+                more and path.objective.smooth(path.theta) and _descend(path, axes, bend)
+            ):
                 polish = 0
                 if path.steps >= max_steps:
                     return UNSETTLED
