@@ -141,7 +141,7 @@ def fit_exact(
     -----
     A saddle is left where the loss curves downwards. Where slope and curvature vanish in more directions than the
     network's own symmetries, as where several layers are zero, a lower place is looked for in random ones of them, the
-    same in every run.
+    same in every run; but not where rectifiers are at rest, which may make directions flat at a minimum.
 
     Examples
     --------
