@@ -329,21 +329,23 @@ def test_a_residual_block_projects_what_the_skip_leaves(full: ufs.Joint) -> None
 
 
 def test_rectifiers_that_switch_project_piece_by_piece(full: ufs.Joint) -> None:
-    joint, t, v = shrunk(full, 0.01), layer_below(), head(full, 4)
+    joint, v = shrunk(full, 0.01), head(full, 4)
     b, root = np.log(joint.py), np.sqrt(joint.px)[:, None]
     kinks = 0
-    for seed in range(12):
+    for seed in range(6):
+        t = layer_below(seed)
         network = nn.mlp((3, 2, 5), ["relu"], 0, frozen=[1])
-        rng = np.random.default_rng(seed)
-        put(network[0], 0.1 * rng.standard_normal((3, 2)), 0.02 * rng.standard_normal(2))
+        put(network[0], *ufs.hidden_layer_weights(v, b, t, joint, "identity"))  # each unit is active at some x
         put(network[2], v.T, b)
         try:
-            nn.fit_exact(network, joint, t, tolerance=1e-12, max_steps=300)
+            nn.fit_exact(network, joint, t, tolerance=1e-12, max_steps=100)
         except nn.NotConverged:
             kinks += 1
             continue
         reading = nn.read(network, t)
         active = t @ reading.layers[0].W + reading.layers[0].c > 0
+        assert np.all(active.any(axis=0))
+        assert not np.all(active)
         star = ufs.optimal_features(v, b, joint)
         affine = np.column_stack([np.ones(7), t])
         # coordinates in which Λ_v, 16 times the identity here, is the identity: the units separate
@@ -355,7 +357,7 @@ def test_rectifiers_that_switch_project_piece_by_piece(full: ufs.Joint) -> None:
         omega = np.abs(reading.s @ v.T + d - joint.py @ d).max()
         left = np.linalg.norm(root * (reading.s - best))
         assert left <= 1.5 * np.linalg.norm(v, axis=1).max() / 16 * omega**2
-    assert kinks < 12
+    assert kinks < 4
 
 
 def test_active_rectifiers_project_without_curvature(full: ufs.Joint) -> None:

@@ -42,6 +42,24 @@ def broken() -> torch.nn.Sequential:
     return network
 
 
+def scaled(network: torch.nn.Sequential, factor: float) -> torch.nn.Sequential:
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.mul_(factor)
+    return network
+
+
+class Tupled(torch.nn.Module):
+    """Returns more than logits."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.head = torch.nn.Linear(2, 2, dtype=torch.float64)
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return self.head(x), x
+
+
 def flat(network: torch.nn.Module) -> np.ndarray:
     return torch.cat([p.detach().flatten() for p in network.parameters()]).double().numpy()
 
@@ -98,6 +116,17 @@ def test_mlp_freezes_layers_and_takes_a_precision() -> None:
         (((8, 1, 6), []), "0 activations for 1 hidden"),
         (((8, 1, 6), ["softplus"]), "unknown activation 'softplus'"),
         (((8, 1, 6), ["tanh"], 0, (2,)), "frozen layer 2 does not exist"),
+        (((8, True, 6), ["tanh"]), "all positive integers"),
+        (((8, 1, 6), ["tanh"], 0, (True,)), "frozen layer True does not exist"),
+        (((8, 1, 6), ["tanh"], 0, (0.0,)), "frozen layer 0.0 does not exist"),
+        (((8, 1, 6), ["tanh"], -1), "seed = -1"),
+        (((8, 1, 6), ["tanh"], 0.0), "seed = 0.0"),
+        (((8, 1, 6), ["tanh"], True), "seed = True"),
+        (((8, 1, 6), ["tanh"], 2**64), "seed = 18446744073709551616"),
+        (((8, 1, 6), ["tanh"], "0"), "seed = '0'"),
+        (((8, 1, 6), ["tanh"], 0, (), torch.int64), "dtype = torch.int64"),
+        (((8, 1, 6), ["tanh"], 0, (), torch.complex128), "dtype = torch.complex128"),
+        (((8, 1, 6), ["tanh"], 0, (), np.float64), "dtype = <class 'numpy.float64'>"),
     ],
 )
 def test_mlp_refuses(arguments: tuple[Any, ...], message: str) -> None:
@@ -203,6 +232,102 @@ def test_read_refuses_a_network_that_does_not_end_in_a_linear_layer(network: tor
     with pytest.raises(ValueError, match="not that of a Linear layer: let it return the logits"):
         nn.read(network, np.eye(3))
     assert not any(m._forward_hooks for m in network.modules())
+
+
+class Altered(Residual):
+    """Ends in a Linear, whose output it then works on in place."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return super().forward(x).div_(2)
+
+
+class Named(Residual):
+    """Gives its layers what they work on by name."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.out(input=torch.relu(self.lift(input=x)))
+
+
+class TwoHeads(Residual):
+    """The output is that of the one that is called first."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.auxiliary = torch.nn.Linear(5, 4)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        h = torch.relu(self.lift(x))
+        logits = self.out(h)
+        self.seen = self.auxiliary(h)
+        return logits
+
+
+class Compiled(torch.nn.Module):
+    def __init__(self, backend: str) -> None:
+        super().__init__()
+        network = nn.mlp((3, 4, 2, 5), ["tanh", "sigmoid"], seed=0)
+        self.body, self.head = torch.compile(network[:4], backend=backend), network[4]
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.head(self.body(x))
+
+
+def test_read_refuses_logits_that_are_altered_in_place() -> None:
+    torch.manual_seed(0)
+    network = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.ReLU(inplace=True))
+    for one in (Altered(), network):
+        with pytest.raises(ValueError, match="as that layer gives them"):
+            nn.read(one, np.eye(3))
+    hooked = nn.mlp((3, 4), [], seed=0)
+    hooked[0].register_forward_hook(lambda layer, entered, left: left + 1)
+    with pytest.raises(ValueError, match="as that layer gives them"):
+        nn.read(hooked, np.eye(3))
+
+
+@pytest.mark.parametrize("make", [Named, TwoHeads])
+def test_read_finds_the_layer_that_gives_the_logits(make: type[torch.nn.Module]) -> None:
+    torch.manual_seed(0)
+    network = make().double()
+    reading = nn.read(network, np.eye(3))
+    np.testing.assert_array_equal(reading.v, network.out.weight.detach())
+    expected = network(torch.eye(3).double()).detach().numpy()
+    np.testing.assert_allclose(reading.s @ reading.v.T + reading.b, expected, atol=1e-14)
+    np.testing.assert_array_equal(reading.layers[0].W.T, network.lift.weight.detach())
+
+
+def test_read_takes_what_a_diverged_training_left() -> None:
+    assert np.isnan(nn.read(broken(), np.eye(8)).v).sum() == 1
+
+
+@pytest.mark.parametrize("backend", ["eager", "aot_eager"])
+def test_compiled_parts_are_read_and_penalised_like_others(backend: str) -> None:
+    joint, x = Joint.from_counts(np.random.default_rng(0).random((3, 5))), torch.eye(3).double()
+    plain = nn.mlp((3, 4, 2, 5), ["tanh", "sigmoid"], seed=0)
+    penalty = nn.whitening_penalty(joint, 0.1)
+    whole = torch.compile(nn.mlp((3, 4, 2, 5), ["tanh", "sigmoid"], seed=0), backend=backend)
+    for network in (Compiled(backend), whole):
+        network.eval()
+        with torch.no_grad():
+            network(x)
+            assert penalty(network, x).item() == pytest.approx(penalty(plain, x).item(), rel=1e-12)
+        one, other = nn.read(network, np.eye(3)), nn.read(plain, np.eye(3))
+        np.testing.assert_array_equal(one.s, other.s)
+        assert [layer.W.shape for layer in one.layers] == [(3, 4), (4, 2)]
+        np.testing.assert_array_equal(one.layers[1].t, other.layers[1].t)
+
+
+def test_the_penalty_is_on_the_layer_below_the_logits() -> None:
+    torch.manual_seed(0)
+    network, x = TwoHeads().double(), torch.eye(3).double()
+    other = Joint.from_counts([[3, 1, 1], [1, 3, 1], [1, 1, 3]])
+    penalty = nn.whitening_penalty(other, 0.1)
+    a = network.lift(x)
+    p = torch.tensor(other.px)[:, None]
+    covariance = ((a - (p * a).sum(0)).T * p[:, 0]) @ (a - (p * a).sum(0)) / 0.1**2 - torch.eye(5)
+    expected = 10 * other.mutual_information() * ((covariance**2).sum() / 4 + ((p * a).sum(0) ** 2).sum() / 2)
+    assert penalty(network, x).item() == pytest.approx(expected.item(), rel=1e-12)
+    with pytest.raises(ValueError, match="not that of a Linear layer"):
+        nn.whitening_penalty(other, 0.1)(Squeezed().double(), x)
 
 
 def test_read_refuses_what_is_no_table_of_features() -> None:
@@ -323,6 +448,50 @@ def test_the_published_recipe_finds_the_exact_feature() -> None:
     assert angle < 0.1
 
 
+@pytest.mark.parametrize("settings", [{"momentum": 0.9}, {"optimizer": "adam"}, {"clip": 0.1}])
+def test_a_batch_without_weight_takes_no_step(settings: dict[str, Any]) -> None:
+    """Rows that do not count make batches of their own here: as if they were not there."""
+    x, y, weights = np.eye(8)[[0, 1, 2, 3]], np.array([0, 1, 2, 3]), [1.0, 0.0, 0.0, 3.0]
+    networks = [nn.mlp((8, 6), [], seed=0, dtype=dtype) for dtype in (torch.float64, torch.float32)]
+    for network in networks:
+        before = flat(network)
+        history = nn.fit_samples(
+            network,
+            x,
+            y,
+            epochs=5,
+            lr=0.1,
+            batch_size=1,
+            weights=weights,
+            progress=False,
+            **settings,
+        )
+        assert np.isfinite(history.loss).all()
+        assert history.loss[-1] < history.loss[0]
+        step = (flat(network) - before)[:48].reshape(6, 8)
+        assert np.all(np.any(step != 0, axis=0) == [True, False, False, True, False, False, False, False])
+
+
+@pytest.mark.parametrize("unit", [1e308, 1e-308, 1e-320])
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+def test_weights_have_no_unit(unit: float, dtype: torch.dtype) -> None:
+    runs = []
+    for one in (1.0, unit):
+        network = nn.mlp((4, 3), [], seed=0, dtype=dtype)
+        history = nn.fit_samples(
+            network,
+            np.eye(4),
+            [0, 1, 2, 0],
+            epochs=20,
+            lr=0.5,
+            weights=np.array([1, 0.5, 0.25, 1]) * one,
+            progress=False,
+        )
+        runs.append((flat(network), history.loss))
+    for one, other in zip(*runs, strict=True):
+        np.testing.assert_allclose(other, one, rtol=1e-3 if unit == 1e-320 else 1e-6)
+
+
 def test_progress_is_shown_and_silenced(capfd: pytest.CaptureFixture[str]) -> None:
     for progress in (False, True):
         nn.fit_samples(nn.mlp((2, 2), [], seed=0), np.eye(2), [0, 1], epochs=2, lr=0.1, progress=progress)
@@ -339,17 +508,40 @@ def test_progress_is_shown_and_silenced(capfd: pytest.CaptureFixture[str]) -> No
         ({"labels": [0, 2]}, "label 2 needs 3 logits"),
         ({"inputs": [[1, np.inf], [0, 1]]}, "NaN or infinite"),
         ({"weights": [1, -1]}, r"weights\[1\] = -1.0 is negative"),
-        ({"weights": [0, 0]}, "sum 0"),
+        ({"weights": [0, 0]}, "without mass"),
         ({"weights": [1, 1, 1]}, "one for each of 2 rows"),
         ({"lr": 0}, "lr = 0"),
-        ({"labels": ["a", "b"]}, "labels have type <U1: give numbers"),
-        ({"inputs": [["a"], ["b"]]}, "inputs have type <U1: give numbers"),
+        ({"labels": ["a", "b"]}, "labels have type <U1: give real numbers"),
+        ({"inputs": [["a"], ["b"]]}, "inputs have type <U1: give real numbers"),
+        ({"inputs": np.eye(2) * 1j}, "inputs have type complex128"),
+        ({"inputs": torch.eye(2) * 1j}, "inputs have type torch.complex64"),
+        ({"inputs": np.ma.array(np.eye(2), mask=[[0, 0], [1, 0]])}, r"inputs\[1, 0\] is masked"),
+        ({"labels": np.ma.array([0, 1], mask=[0, 1])}, r"labels\[1\] is masked"),
+        ({"inputs": 1e300 * np.eye(2), "network": nn.mlp((2, 2), [], 0, dtype=torch.float32)}, "infinite entries in"),
+        ({"labels": np.array([0, 2**64 - 1], np.uint64)}, r"labels\[1\] = -1"),
         ({"epochs": 0}, "epochs = 0"),
         ({"epochs": 1.5}, "epochs = 1.5"),
         ({"batch_size": 0}, "batch_size = 0"),
         ({"clip": -1.0}, "clip = -1.0"),
         ({"decay": -0.1}, "decay = -0.1"),
         ({"optimizer": "lamb"}, "optimizer = 'lamb'"),
+        ({"decay": np.nan}, "decay = nan"),
+        ({"decay": np.inf}, "decay = inf"),
+        ({"decay": "0.1"}, "decay = '0.1'"),
+        ({"decay": True}, "decay = True"),
+        ({"clip": np.nan}, "clip = nan"),
+        ({"momentum": 1.5}, "momentum = 1.5"),
+        ({"momentum": 1.0}, "momentum = 1.0"),
+        ({"momentum": -0.1}, "momentum = -0.1"),
+        ({"momentum": np.nan}, "momentum = nan"),
+        ({"momentum": "0.9"}, "momentum = '0.9'"),
+        ({"nesterov": True}, "nesterov needs a momentum above 0"),
+        ({"seed": 1.5}, "seed = 1.5"),
+        ({"seed": True}, "seed = True"),
+        ({"seed": -1}, "seed = -1"),
+        ({"seed": 2**64}, "seed = 18446744073709551616"),
+        ({"weights": [1, np.nan]}, r"weights\[1\] = nan is not finite"),
+        ({"network": Tupled()}, "returns a tuple: let it return logits"),
         ({"optimizer": "adam", "momentum": 0.9}, "'adam' without momentum"),
         ({"network": nn.mlp((2, 2), [], seed=0, frozen=[0])}, "no parameter requires a gradient"),
         ({"network": torch.nn.Sequential(nn.mlp((2, 2), [], seed=0), torch.nn.Flatten(0))}, r"shape \(4,\)"),
@@ -464,6 +656,60 @@ def test_a_saddle_is_left() -> None:
     assert training.loss == pytest.approx(expected, rel=1e-12)
 
 
+@pytest.mark.parametrize(
+    "activations", [["identity"] * 2, ["identity"] * 3, ["sigmoid"], ["tanh"], ["tanh"] * 2], ids="-".join
+)
+def test_a_start_at_zero_is_left_in_whatever_order_the_loss_falls(activations: list[str]) -> None:
+    """In a chain of d Linear layers that are zero, the derivatives of the loss vanish up to order d - 1."""
+    joint = x1_table(1)
+    network = scaled(nn.mlp((8, *[2] * len(activations), 6), activations, seed=0), 0)
+    training = nn.fit_exact(network, joint)
+    assert training.gradient < 1e-10
+    assert training.loss < 0.5 * joint.mutual_information()
+
+
+def test_a_layer_that_is_silent_everywhere_is_no_minimum_and_silent_units_are_counted() -> None:
+    network, one, frozen = (nn.mlp((8, 3, 6), ["relu"], seed=3, frozen=frozen) for frozen in ((), (), [0]))
+    with torch.no_grad():
+        network[0].bias.fill_(-9)
+        for other in (one, frozen):
+            other[0].bias[1] = -9
+    with pytest.raises(
+        nn.NotConverged, match="all units of a hidden layer are 0 for every x, so that nothing"
+    ) as caught:
+        nn.fit_exact(network, x1_table(1))
+    assert caught.value.training.silent == 3
+    with pytest.raises(nn.NotConverged, match="all units of a hidden layer are 0"):
+        nn.fit_exact(scaled(nn.mlp((8, 3, 6), ["relu"], seed=1), 0), x1_table(1))
+    assert nn.fit_exact(one, x1_table(1)).silent == 1
+    assert nn.fit_exact(frozen, x1_table(1)).silent == 0  # nothing that training could do about it
+
+
+def test_rectifiers_may_be_silent_at_some_x() -> None:
+    network = nn.mlp((8, 2, 6), ["relu"], seed=1)
+    assert nn.fit_exact(network, x1_table(1)).silent == 0
+    s = nn.read(network, np.eye(8)).s
+    assert np.any(s == 0)
+    assert np.all(np.any(s > 0, axis=0))
+
+
+def test_the_table_goes_to_the_device_of_the_network() -> None:
+    class Elsewhere(torch.nn.Module):
+        """On a device that holds no numbers; the logits are let back so that they can be looked at."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.head = torch.nn.Linear(2, 2, dtype=torch.float64, device="meta")
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return torch.zeros(self.head(x).shape, dtype=torch.float64)
+
+    joint = Joint([[0.3, 0.2], [0.2, 0.3]])
+    objective = _exact._Objective(Elsewhere(), joint, torch.eye(2, device="meta"), None)
+    assert objective.target.device.type == "meta"
+    assert objective.point(np.zeros(6)).device.type == "meta"
+
+
 def test_a_frozen_block_is_left_and_the_other_is_at_its_own_minimum() -> None:
     joint = x1_table(2, 0.01)
     network = nn.mlp((8, 2, 6), ["identity"], seed=0, frozen=[0])
@@ -532,6 +778,30 @@ def test_flat_directions_beyond_the_symmetries_are_found(seed: int) -> None:
     """No hidden layer: one weight runs off, and both its slope and its curvature end in rounding."""
     with pytest.raises(nn.NotConverged, match="still growing, small as the gradient is"):
         nn.fit_exact(nn.mlp((2, 2), [], seed=seed), Joint([[0.5, 0.0], [0.1, 0.4]]))
+
+
+@pytest.mark.parametrize(("sizes", "factor"), [((2, 1, 2), 3), ((2, 2), 3), ((2, 2), 30)])
+def test_no_start_is_so_large_that_an_infimum_passes_for_a_minimum(sizes: tuple[int, ...], factor: float) -> None:
+    corner = Joint([[0.5, 0.0], [0.25, 0.25]])
+    for seed in range(4):
+        network = scaled(nn.mlp(sizes, ["identity"] * (len(sizes) - 2), seed), factor)
+        with pytest.raises(nn.NotConverged) as caught:
+            nn.fit_exact(network, corner, max_steps=300)
+        assert caught.value.training.loss < 1e-12
+
+
+def test_saturated_units_are_told_wherever_they_started() -> None:
+    for factor in (30, 100):
+        with pytest.raises(nn.NotConverged, match="units are saturated: only smaller weights would make a difference"):
+            nn.fit_exact(scaled(nn.mlp((2, 1, 2), ["sigmoid"], 0), factor), Joint([[0.5, 0.0], [0.25, 0.25]]))
+
+
+def test_a_minimum_with_a_vanishing_probability_is_one() -> None:
+    """Two rows pin the weights; what they say of a third, far away, is as good as certain."""
+    joint = Joint([[0.2, 0.1], [0.1, 0.2], [0.4, 0.0]])
+    training = nn.fit_exact(nn.mlp((1, 2), [], seed=0), joint, [[0.0], [-1.0], [60.0]])
+    assert training.gradient < 1e-10
+    assert training.loss < 1e-20
 
 
 def test_a_zero_in_the_table_is_not_reached_by_enough_features() -> None:
@@ -610,6 +880,8 @@ def test_at_the_penalised_minimum_the_hidden_layer_is_the_papers() -> None:
         ({"max_steps": 0}, "max_steps = 0"),
         ({"max_steps": 1e3}, "max_steps = 1000.0"),
         ({"network": broken()}, "NaN or infinite: start from other weights"),
+        ({"network": Tupled(), "joint": Joint([[0.3, 0.2], [0.2, 0.3]])}, "returns a tuple: let it return logits"),
+        ({"joint": np.full((8, 6), 1 / 48)}, "a ndarray is no Joint"),
         ({"penalty": nn.whitening_penalty(x1_table(0), 0.1)}, "single Linear layer"),
     ],
 )
@@ -623,3 +895,15 @@ def test_fit_exact_refuses(change: dict[str, Any], message: str) -> None:
 def test_the_penalty_refuses(setting: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="must be a positive number"):
         nn.whitening_penalty(x1_table(0), **setting)
+
+
+@pytest.mark.parametrize("mean", [np.nan, np.inf, True, "0", [0.0, 1.0], None])
+def test_the_penalty_refuses_a_mean_that_is_no_number(mean: Any) -> None:
+    with pytest.raises(ValueError, match=r"mean = .*: it must be a finite number"):
+        nn.whitening_penalty(x1_table(0), 1.0, mean=mean)
+
+
+def test_a_penalty_that_is_no_finite_number_is_refused() -> None:
+    for value in (torch.tensor(torch.nan), torch.zeros(2), 1.0):
+        with pytest.raises(ValueError, match="at the start: let it return a finite scalar tensor"):
+            nn.fit_exact(nn.mlp((8, 6), [], seed=0), x1_table(0), penalty=lambda network, x, value=value: value)

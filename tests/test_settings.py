@@ -91,7 +91,7 @@ TABLE: list[Row] = [
     row(
         ufs.mode_test,
         JOINT,
-        good={"n": SAMPLES, "draws": 19},
+        good={"n": 100, "draws": 19},
         n=WHOLE,
         k=without(WHOLE, None),
         level=(*REAL, 0, 1),

@@ -6,10 +6,11 @@ from collections.abc import Callable
 from decimal import Decimal, localcontext
 from typing import Any
 
+import mpmath
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from scipy.optimize import approx_fprime, root
+from scipy.optimize import approx_fprime, lsq_linear, root
 from scipy.special import expit, rel_entr, softmax
 
 import ufs
@@ -124,6 +125,22 @@ def test_what_the_local_loss_omits_has_order_three_however_the_scale_is_split(sh
         b = np.log(P_Y) - layer[1] @ (P_X @ layer[0]) + 0.3 * e * B
         remainder.append(ufs.log_loss(*layer, b, joint) - ufs.local_log_loss(*layer, b, joint))
     assert ufs.remainder_order(remainder, eps) == pytest.approx(3, abs=0.15)
+
+
+def test_logits_beyond_the_range_of_floats_have_their_posterior() -> None:
+    assert np.array_equal(ufs.posterior([1e200, -1e200], [1e200, -1e200], [0, 0]), [[1, 0], [0, 1]])
+    assert np.array_equal(ufs.posterior([1e200, 0], [1e200, 1e200], [0, 0]), np.full((2, 2), 0.5))
+    assert np.array_equal(ufs.posterior([1, 1], [0, 0], [-1.7e308, 1.7e308]), [[0, 1], [0, 1]])
+    s, v = np.array([[1e200, 0], [0, 1e-300]]), np.array([[1e200, 0], [0, 1e300]])  # a large row beside a usual one
+    assert np.allclose(ufs.posterior(s, v, [0, 0]), [[1, 0], [expit(-1), expit(1)]], rtol=1e-14)
+
+
+def test_a_loss_beyond_the_range_of_floats_is_refused() -> None:
+    joint = ufs.Joint([[0.25, 0.25], [0.25, 0.25]])
+    assert ufs.log_loss([1e160, -1e160], [1e140, -1e140], [0, 0], joint) == pytest.approx(1e300)
+    for loss in (ufs.log_loss, ufs.local_log_loss):
+        with pytest.raises(ValueError, match="the loss would be larger than any float: scale s or v down"):
+            loss([1e200, -1e200], [1e200, -1e200], [0, 0], joint)
 
 
 # ---- the whole -------------------------------------------------------------------------------------------------------
@@ -299,6 +316,131 @@ def test_features_that_nothing_depends_on_rest_at_the_centre() -> None:
     W, c = ufs.hidden_layer_weights(v, b, np.eye(5), joint, "sigmoid")
     assert np.allclose(W[:, 1], 0, atol=1e-12)
     assert c[1] == pytest.approx(0, abs=1e-12)
+
+
+@pytest.mark.parametrize("scale", [1e160, 1e-160, 1e300])
+def test_projections_do_not_mind_the_unit_of_a_column(scale: float) -> None:
+    joint, t, units = weak(0.5), random().standard_normal((5, 3)), np.array([scale, 1])
+    v, b = ufs.optimal_weights(S, joint)
+    other, bias = ufs.optimal_weights(S * units, joint)
+    assert np.allclose(other * units, v, rtol=1e-12)
+    assert np.allclose(bias, b, rtol=1e-12)
+    s = ufs.optimal_features(V, B, joint)
+    assert np.allclose(ufs.optimal_features(V * units, B, joint) * units, s, rtol=1e-12)
+    W, c = ufs.hidden_layer_weights(V, B, t, joint, "identity")
+    other, bias = ufs.hidden_layer_weights(V, B, t * [1, scale, 1], joint, "identity")
+    assert np.allclose(other * [[1], [scale], [1]], W, rtol=1e-12)
+    assert np.allclose(bias, c, rtol=1e-12)
+
+
+@pytest.mark.parametrize("seed", range(25))
+def test_best_weights_are_right_in_any_mixture_of_units_and_offsets(seed: int) -> None:
+    """To the digits that a column has beyond its offset, against R10 in 1200 digits."""
+    rng = np.random.default_rng(seed)
+    rows, columns, k = (int(rng.integers(*ends)) for ends in ((3, 7), (2, 5), (1, 3)))
+    joint = ufs.Joint.from_counts(rng.random((rows, columns)))
+    s = (rng.standard_normal((rows, k)) + rng.choice([0, 1, 1e6], k)) * 10.0 ** rng.integers(-200, 200, k)
+    with mpmath.workdps(1200):
+        P, S = mpmath.matrix(joint.P.tolist()), mpmath.matrix(s.tolist())
+        px, py = P * mpmath.ones(columns, 1), mpmath.ones(1, rows) * P
+        centred = S - mpmath.ones(rows, 1) * (px.T * S) / mpmath.fsum(px)
+        covariance = centred.T * mpmath.diag(list(px)) * centred
+        v = mpmath.diag([1 / p for p in py]) * P.T * centred * covariance**-1
+        units = [max(abs(v[y, z]) for y in range(columns)) for z in range(k)]
+        found, _ = ufs.optimal_weights(s, joint)
+        off = [abs(found[y, z] - v[y, z]) / units[z] for y in range(columns) for z in range(k)]
+        digits = np.finfo(float).eps * np.max(np.abs(s).max(axis=0) / np.ptp(s, axis=0))
+        assert max(off) < 100 * digits
+
+
+def test_projections_do_not_mind_an_offset() -> None:
+    joint, s, v = weak(0.5), np.round(9 * S), np.round(9 * V)  # whole numbers, that 1e13 holds exactly
+    offset = np.array([1e13, 0])
+    weights, b = ufs.optimal_weights(s, joint)
+    assert np.allclose(ufs.optimal_weights(s + offset, joint)[0], weights, rtol=1e-12)
+    features = ufs.optimal_features(v, B, joint)
+    assert np.allclose(ufs.optimal_features(v + offset, B, joint), features, rtol=1e-12)
+    assert np.allclose(ufs.optimal_features(v, np.round(B) + 1e13, joint), ufs.optimal_features(v, np.round(B), joint))
+    assert ufs.local_log_loss(s, v + 1e13, b, joint) == pytest.approx(ufs.local_log_loss(s, v, b, joint), rel=1e-12)
+
+
+def test_weights_beyond_the_range_of_floats_are_refused() -> None:
+    with pytest.raises(ValueError, match="v would be larger than any float: scale s up"):
+        ufs.optimal_weights(1e-315 * S, weak(0.5))
+    with pytest.raises(ValueError, match="s would be larger than any float: scale v up"):
+        ufs.optimal_features(1e-315 * V, B, weak(0.5))
+    with pytest.raises(ValueError, match="v would be larger than any float: scale W or v down"):
+        ufs.composite_head(1e200 * V[:2], [0, 0], 1e200 * V, B, S, weak(0.5), "identity")
+
+
+SINGULAR = {
+    "as many as symbols": lambda rng: rng.standard_normal((4, 4)),
+    "one more": lambda rng: rng.standard_normal((4, 5)),
+    "repeated": lambda rng: rng.standard_normal((4, 2))[:, [0, 1, 0]],
+    "opposite": lambda rng: rng.standard_normal((4, 2))[:, [0, 1, 0]] * [1, 1, -3],
+}
+
+
+@pytest.mark.parametrize("activation", ["sigmoid", "tanh"])
+@pytest.mark.parametrize("columns", SINGULAR)
+def test_means_that_v_leaves_free_are_found_within_the_range_whenever_there_are_some(
+    columns: str, activation: str
+) -> None:
+    joint, t = weak(0.5), random().standard_normal((5, 3))
+    low, function, slope = {
+        "sigmoid": (0, expit, lambda a: expit(a) * expit(-a)),
+        "tanh": (-1, np.tanh, lambda a: 1 / np.cosh(a) ** 2),
+    }[activation]
+    found, refused = 0, 0
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        v = SINGULAR[columns](rng)
+        k = v.shape[1]
+        b = np.log(P_Y) - (v - P_Y @ v) @ rng.uniform(low - 0.2, 1.2, k)
+        free = ufs.optimal_features(v, b, joint)
+        least = ufs.local_log_loss(np.tile(P_X @ free, (5, 1)), v, b, joint)  # of all constant features
+        Xi = np.sqrt(P_Y)[:, None] * (v - P_Y @ v)
+        d = np.sqrt(P_Y) * (b - np.log(P_Y) - P_Y @ (b - np.log(P_Y)))
+        inside = lsq_linear(Xi, -d, (low + 1e-6, 1 - 1e-6), tol=1e-15, max_iter=1000).x
+        reached = ufs.local_log_loss(np.tile(inside, (5, 1)), v, b, joint) < least + 1e-10
+        try:
+            W, c = ufs.hidden_layer_weights(v, b, t, joint, activation)
+        except ValueError:
+            refused += 1
+            if reached:
+                raise
+            continue
+        found += 1
+        a = P_X @ t @ W + c
+        linear = function(a) + slope(a) * ((t - P_X @ t) @ W)
+        W, c = ufs.hidden_layer_weights(v, b, t, joint, "identity")
+        best = ufs.local_log_loss(t @ W + c, v, b, joint)
+        assert ufs.local_log_loss(linear, v, b, joint) == pytest.approx(best, rel=1e-9, abs=1e-14)
+    assert found > 5
+    assert refused > 0 or columns != "repeated"
+
+
+def test_free_means_keep_half_of_the_largest_margin_and_are_else_next_to_the_centre() -> None:
+    # b asks for 9 μ_0 + μ_1 = 9.4: the nearest to (½, ½) is (0.99, 0.55); the largest margin is 0.06
+    v = np.column_stack([9 * V[:, 0], V[:, 0]])
+    b = np.log(P_Y) - 9.4 * (V[:, 0] - P_Y @ V[:, 0])
+    _, c = ufs.hidden_layer_weights(v, b, np.eye(5), weak(1e-6))
+    mean = expit(c)
+    assert v[0] @ mean == pytest.approx(9.4 * V[0, 0], rel=1e-4)
+    assert mean == pytest.approx([0.97, 0.67], abs=1e-4)
+    # asked for more, nobody can
+    b = np.log(P_Y) - 10 * (V[:, 0] - P_Y @ V[:, 0])
+    with pytest.raises(ValueError, match="no other choice of what v leaves free helps"):
+        ufs.hidden_layer_weights(v, b, np.eye(5), weak(1e-6))
+
+
+@pytest.mark.parametrize("size", [1e13, 1e100])
+def test_a_mean_next_to_the_edge_is_told_from_one_on_it_whatever_its_size(size: float) -> None:
+    joint, v = weak(1e-6), size * (V[:, 0] - P_Y @ V[:, 0])
+    _, c = ufs.hidden_layer_weights(v, np.log(P_Y) - v / size, np.eye(5), joint)
+    assert c == pytest.approx(-np.log(size), rel=1e-4)
+    with pytest.raises(ValueError, match="does not reach"):
+        ufs.hidden_layer_weights(v, np.log(P_Y), np.eye(5), joint)
 
 
 # ---- the projections against exact minimisation ----------------------------------------------------------------------

@@ -18,6 +18,9 @@ ROUNDING = 1e-16  # of a component of the gradient, relative to 1 + the norm of 
 SETTLED = 1e-6  # a Newton step is the last one if it is shorter than this, relative to 1 + the norm of the weights
 POLISH = 50  # Newton steps at most from the first small gradient to a settled one
 GROWN = 2  # norm of the weights in the flat directions, relative to 1 + the norm of all weights at the start
+SEARCHED = 8  # random flat directions in which a lower loss is looked for
+UNSETTLED = "Newton steps do not settle"
+RUNAWAY = "the weights have grown in directions in which the loss has become flat"
 
 
 class Objective(Protocol):
@@ -31,6 +34,15 @@ class Objective(Protocol):
 
     def symmetries(self, theta: Array, /) -> int:
         """In how many directions the loss is flat wherever theta is."""
+
+    def lost(self, theta: Array, flat: Array, /) -> str:
+        """Why there is no minimum where the loss is flat in the columns of ``flat``; empty if nothing tells so."""
+
+    def smooth(self, theta: Array, /) -> bool:
+        """Whether no rectifier is at rest: then directions may be flat without a saddle of higher order."""
+
+    def idle(self, theta: Array, /) -> str:
+        """Why a minimum is one only because the loss does not see some of the weights; empty if it sees them."""
 
 
 class Path:
@@ -66,8 +78,8 @@ class Path:
         return len(self.losses) - 1
 
 
-def minimize(path: Path, tolerance: float, max_steps: int) -> bool:
-    """Go from the path's start to a minimum, with L-BFGS for at most half of the steps; whether one was reached."""
+def minimize(path: Path, tolerance: float, max_steps: int) -> str:
+    """Go from the path's start to a minimum, with L-BFGS for at most half of the steps; what it has instead of one."""
     if path.gradients[0] > tolerance:
         scipy_minimize(
             path.objective.value_and_gradient,
@@ -86,24 +98,33 @@ def minimize(path: Path, tolerance: float, max_steps: int) -> bool:
     return _newton(path, tolerance, max_steps)
 
 
-def _newton(path: Path, tolerance: float, max_steps: int) -> bool:
-    """Newton steps in a trust region until they settle; whether they did."""
-    radius, polish = 0.5 * (1 + path.norms[-1]), 0
+def _newton(path: Path, tolerance: float, max_steps: int) -> str:
+    """Newton steps in a trust region until they settle at a minimum; why they do not, if they do not."""
+    radius, polish, own = 0.5 * (1 + path.norms[-1]), 0, path.objective.symmetries(path.start)
     while True:
         curvature, axes = np.linalg.eigh(path.objective.hessian(path.theta))
         slope, scale = axes.T @ path.gradient, 1 + path.norms[-1]
         bend = _bend(slope, curvature, scale)
         path.newton_step = float(np.linalg.norm(slope / bend)) / scale
         if path.gradients[-1] <= tolerance and path.newton_step <= SETTLED:
-            if _saturated(path, axes[:, np.isinf(bend)]):
-                return False
-            if not _escape(path, float(curvature[0]), axes[:, 0]):
-                _try(path, path.theta - axes @ (slope / bend), 0.0, tolerance)
-                return True
-            continue
+            flat = axes[:, np.isinf(bend)]
+            if fault := path.objective.lost(path.theta, flat) if flat.size else "":
+                return fault
+            more = flat.shape[1] > own
+            if _escape(path, float(curvature[0]), axes[:, 0]) or (
+                more and path.objective.smooth(path.theta) and _descend(path, axes, bend)
+            ):
+                polish = 0
+                if path.steps >= max_steps:
+                    return UNSETTLED
+                continue
+            if more and np.linalg.norm(flat.T @ path.theta) > GROWN * (1 + path.norms[0]):
+                return RUNAWAY
+            _try(path, path.theta - axes @ (slope / bend), 0.0, tolerance)
+            return path.objective.idle(path.theta) if flat.size else ""
         polish += path.gradients[-1] <= tolerance
         if polish > POLISH or path.steps >= max_steps:
-            return False
+            return UNSETTLED
         gain = None
         while gain is None:
             step = _within(radius, slope, bend)
@@ -113,16 +134,9 @@ def _newton(path: Path, tolerance: float, max_steps: int) -> bool:
             if gain is None:
                 radius = length / 4
                 if radius < 1e-12 * scale:
-                    return False
+                    return UNSETTLED
             elif gain > 0.75 and length > 0.9 * radius:
                 radius = min(2 * radius, scale)
-
-
-def _saturated(path: Path, flat: Array) -> bool:
-    """Whether there are more flat directions than the network's own, and the weights have grown along them."""
-    if flat.shape[1] <= path.objective.symmetries(path.start):
-        return False
-    return float(np.linalg.norm(flat.T @ path.theta)) > GROWN * (1 + path.norms[0])
 
 
 def _bend(slope: Array, curvature: Array, scale: float) -> Array:
@@ -176,6 +190,25 @@ def _escape(path: Path, curvature: float, axis: Array) -> bool:
             value, _ = path.objective.value_and_gradient(theta)
             if path.value - value > 0.1 * predicted:
                 path.move(theta)
+                return True
+    return False
+
+
+def _descend(path: Path, axes: Array, bend: Array) -> bool:
+    """Leave a saddle of higher order, where slope and curvature vanish, for a lower place off a flat direction.
+
+    A Newton step in the other directions takes off what they add, which is of lower order than what is looked for.
+    """
+    flat = np.isinf(bend)
+    directions = np.random.default_rng(0).standard_normal((SEARCHED, int(flat.sum()))) @ axes[:, flat].T
+    directions /= np.linalg.norm(directions, axis=1)[:, None]
+    for length in (1 + path.norms[-1]) * np.geomspace(0.3, 1e-3, 6):
+        for step in length * np.vstack([directions, -directions]):
+            _, gradient = path.objective.value_and_gradient(path.theta + step)
+            place = path.theta + step - axes @ ((axes.T @ gradient) / bend)
+            value, _ = path.objective.value_and_gradient(place)
+            if path.value - value > 10 * _resolution(path):
+                path.move(place)
                 return True
     return False
 

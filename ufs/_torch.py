@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import sys
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
+from ufs import _checks as check
+
 Array: TypeAlias = NDArray[np.float64]
 Record: TypeAlias = Callable[[int, torch.nn.Module], Any]
 
 ALL_FROZEN = "no parameter requires a gradient: unfreeze a layer (layer.requires_grad_(True))"
+NO_HEAD = (
+    "the network's output is not that of a Linear layer: let it return the logits as that layer gives them, and leave "
+    "softmax, reshaping and the like to what follows"
+)
+
+NO_LOGITS = "the network returns a {}: let it return logits, a tensor with a row for each input"
 
 
 @contextmanager
@@ -40,22 +49,51 @@ def one_thread() -> Iterator[None]:
 
 
 @contextmanager
-def watching_linears(
-    network: torch.nn.Module, note: Callable[[torch.nn.Linear, torch.Tensor, torch.Tensor], None]
-) -> Iterator[None]:
-    """Until the end of the block, ``note(layer, entered, left)`` hears of every call of a Linear layer."""
+def eager() -> Iterator[None]:
+    """Compiled parts run as they were written: once compiled they call no hooks, and torch.func cannot enter them."""
+    if "torch._dynamo" not in sys.modules:  # nothing is compiled then, and to load the compiler takes seconds
+        yield
+        return
+    with torch.compiler.set_stance("force_eager"):
+        yield
 
-    def hook(layer: torch.nn.Module, entered: tuple[torch.Tensor, ...], left: torch.Tensor) -> None:
+
+class Call(NamedTuple):
+    """Of a Linear layer; copies, since what follows may work in place."""
+
+    layer: torch.nn.Linear
+    entered: torch.Tensor
+    left: torch.Tensor
+
+
+def linear_calls(network: torch.nn.Module, inputs: torch.Tensor) -> tuple[list[Call], int]:
+    """Calls of Linear layers in their order, and the index of the one that gives the output: -1 if none does."""
+    calls: list[Call] = []
+
+    def note(
+        layer: torch.nn.Module, given: tuple[torch.Tensor, ...], named: Mapping[str, torch.Tensor], left: torch.Tensor
+    ) -> None:
         assert isinstance(layer, torch.nn.Linear)
-        note(layer, entered[0], left)
+        entered = given[0] if given else named["input"]
+        calls.append(Call(layer, entered.clone(), left.clone()))
 
     linears = [module for module in network.modules() if isinstance(module, torch.nn.Linear)]
-    hooks = [module.register_forward_hook(hook) for module in linears]
+    hooks = [module.register_forward_hook(note, with_kwargs=True) for module in linears]
     try:
-        yield
+        with eager():
+            output = network(inputs)
     finally:
         for handle in hooks:
             handle.remove()
+    heads = (i for i in reversed(range(len(calls))) if _same(calls[i].left, output))
+    return calls, next(heads, -1)
+
+
+def _same(one: torch.Tensor, other: Any) -> bool:
+    """Equal, also where both are NaN, as in a network that has diverged."""
+    if not isinstance(other, torch.Tensor) or (one.shape, one.dtype) != (other.shape, other.dtype):
+        return False
+    return torch.allclose(one, other, rtol=0, atol=0, equal_nan=True)
 
 
 def as_inputs(network: torch.nn.Module, inputs: ArrayLike | torch.Tensor) -> torch.Tensor:
@@ -65,17 +103,20 @@ def as_inputs(network: torch.nn.Module, inputs: ArrayLike | torch.Tensor) -> tor
         tensor = tensor.double()
     if tensor.ndim == 0 or len(tensor) == 0:
         raise ValueError(f"inputs have shape {tuple(tensor.shape)}: give one row for each sample or symbol")
+    if tensor.is_complex():
+        raise ValueError(f"inputs have type {tensor.dtype}: give real numbers")
     weight = next(network.parameters(), torch.empty(0))
     if tensor.is_floating_point():
-        if not tensor.isfinite().all():
-            raise ValueError("inputs hold NaN or infinite entries: give numbers in their place")
         tensor = tensor.to(weight.dtype)
+        if not tensor.isfinite().all():
+            raise ValueError(f"inputs hold NaN or infinite entries in {weight.dtype}: give numbers in their place")
     return tensor.to(weight.device)
 
 
 def as_tensor(values: ArrayLike, name: str) -> torch.Tensor:
     """Shares the memory of an array that may be written to; torch has no others, so of those it takes a copy."""
+    check.unmasked(values, name)
     array = np.require(values, requirements="W")
-    if array.dtype.kind not in "biufc":
-        raise ValueError(f"{name} have type {array.dtype}: give numbers")
+    if array.dtype.kind not in "biuf":
+        raise ValueError(f"{name} have type {array.dtype}: give real numbers")
     return torch.as_tensor(array)

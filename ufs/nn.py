@@ -5,6 +5,7 @@ Imported by name, ``from ufs import nn``, since it needs torch.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -16,7 +17,18 @@ from numpy.typing import ArrayLike
 
 from ufs import _checks as check
 from ufs._exact import NotConverged, Training, fit_exact, whitening_penalty
-from ufs._torch import ALL_FROZEN, Array, Record, as_inputs, as_tensor, mode, watching_linears
+from ufs._torch import (
+    ALL_FROZEN,
+    NO_HEAD,
+    NO_LOGITS,
+    Array,
+    Call,
+    Record,
+    as_inputs,
+    as_tensor,
+    linear_calls,
+    mode,
+)
 
 __all__ = [
     "History",
@@ -79,7 +91,8 @@ def mlp(
     ------
     ValueError
         For fewer than two sizes or one that is no positive integer, a number of activations other than that of hidden
-        layers, an unknown activation, or a frozen layer that does not exist.
+        layers, an unknown activation, or a frozen layer that does not exist; for a seed that is no integer from 0 to
+        2^64 - 1, and a dtype of other than real floating point numbers.
 
     Notes
     -----
@@ -95,18 +108,20 @@ def mlp(
       (2): Linear(in_features=1, out_features=6, bias=True)
     )
     """
-    if len(sizes) < 2 or not all(isinstance(size, int | np.integer) and size > 0 for size in sizes):
-        raise ValueError(f"sizes = {tuple(sizes)}: give at least an input and an output width, all positive integers")
+    if not isinstance(sizes, Sequence) or len(sizes) < 2 or not all((check.integer(n) or 0) > 0 for n in sizes):
+        raise ValueError(f"sizes = {sizes!r}: give at least an input and an output width, all positive integers")
     if len(activations) != len(sizes) - 2:
         raise ValueError(f"{len(activations)} activations for {len(sizes) - 2} hidden layers: give one for each")
     unknown = [name for name in activations if name not in ACTIVATIONS]
     if unknown:
         raise ValueError(f"unknown activation {unknown[0]!r}: choose among {', '.join(ACTIVATIONS)}")
     depth = len(sizes) - 1
-    missing = [layer for layer in frozen if not -depth <= layer < depth]
+    missing = [layer for layer in frozen if check.integer(layer) is None or not -depth <= layer < depth]
     if missing:
         raise ValueError(f"frozen layer {missing[0]} does not exist: Linear layers are numbered 0 to {depth - 1}")
-    generator = torch.Generator().manual_seed(seed)
+    if not isinstance(dtype, torch.dtype) or not dtype.is_floating_point:
+        raise ValueError(f"dtype = {dtype!r}: choose torch.float64, or another floating point type of torch")
+    generator = torch.Generator().manual_seed(_seed(seed))
     still = {layer % depth for layer in frozen}
     modules: list[torch.nn.Module] = []
     for layer, (fan_in, fan_out) in enumerate(pairwise(sizes)):
@@ -119,6 +134,12 @@ def mlp(
         if layer < depth - 1:
             modules.append(ACTIVATIONS[activations[layer]]())
     return torch.nn.Sequential(*modules)
+
+
+def _seed(value: int) -> int:
+    if not 0 <= (-1 if check.integer(value) is None else value) < 2**64:
+        raise ValueError(f"seed = {value!r}: it must be an integer from 0 to 2^64 - 1")
+    return int(value)
 
 
 # ---- reading ---------------------------------------------------------------------------------------------------------
@@ -156,7 +177,8 @@ class Reading:
     b : ndarray, shape (classes,)
         Its biases; zeros for a layer without.
     layers : tuple of Layer
-        The other Linear layers, in the order in which the network calls them.
+        The other Linear layers, in the order in which the network calls them, an auxiliary head among them; without
+        those whose output a hook or a subclass has made into something other than ``t @ W + c``.
     """
 
     s: Array
@@ -169,7 +191,8 @@ def read(network: torch.nn.Module, inputs: ArrayLike | torch.Tensor) -> Reading:
     r"""Features and weights of a network that ends in a Linear layer: s, v, b of R8, and t, W, c of R12.
 
     Works on every module, however nested: forward hooks note what enters each Linear while the network runs once, in
-    evaluation mode and without gradients. Its modes and hooks are left as they were.
+    evaluation mode and without gradients; compiled parts run uncompiled for that. The last layer is the one whose
+    output is the network's, also where others are called after it. Modes and hooks are left as they were.
 
     Parameters
     ----------
@@ -187,7 +210,8 @@ def read(network: torch.nn.Module, inputs: ArrayLike | torch.Tensor) -> Reading:
     Raises
     ------
     ValueError
-        If the network's output is not that of a Linear layer, or that layer is not fed with vectors (n, k); for inputs
+        If the network's output is not that of a Linear layer, or is altered afterwards, in place too; if that layer is
+        not fed with vectors (n, k); for inputs
         that are empty or not finite.
 
     Examples
@@ -199,27 +223,29 @@ def read(network: torch.nn.Module, inputs: ArrayLike | torch.Tensor) -> Reading:
     >>> bool(np.allclose(reading.s, np.tanh(reading.layers[0].W + reading.layers[0].c)))
     True
     """
-    calls: list[tuple[torch.nn.Linear, torch.Tensor, torch.Tensor]] = []
-
-    def note(layer: torch.nn.Linear, entered: torch.Tensor, left: torch.Tensor) -> None:
-        calls.append((layer, entered.clone(), left))  # what follows may work in place
-
-    with mode(network, training=False), torch.no_grad(), watching_linears(network, note):
-        output = network(as_inputs(network, inputs))
-    if not calls or calls[-1][2] is not output:
-        raise ValueError(
-            "the network's output is not that of a Linear layer: let it return the logits, and leave softmax, "
-            "reshaping and the like to what follows"
-        )
-    *hidden, (last, s, _) = calls
+    with mode(network, training=False), torch.no_grad():
+        calls, head = linear_calls(network, as_inputs(network, inputs))
+    if head < 0 or not _affine(calls[head]):
+        raise ValueError(NO_HEAD)
+    last, s, _ = calls.pop(head)
     if s.ndim != 2:
         raise ValueError(f"the last Linear is fed with shape {tuple(s.shape)}, not (n, k): flatten its input first")
+    hidden = [(call.layer, call.entered) for call in calls if _affine(call)]
     return Reading(
         _numpy(s),
         _numpy(last.weight),
         _bias(last),
-        tuple(Layer(_numpy(t), _numpy(m.weight).T, _bias(m)) for m, t, _ in hidden),
+        tuple(Layer(_numpy(t), _numpy(layer.weight).T, _bias(layer)) for layer, t in hidden),
     )
+
+
+def _affine(call: Call) -> bool:
+    """Whether what left the layer is what its weights and bias make of what entered: a hook may have had a say."""
+    t, W, c, left = _numpy(call.entered), _numpy(call.layer.weight).T, _bias(call.layer), _numpy(call.left)
+    rounding = torch.finfo(call.left.dtype).eps ** 0.5
+    with np.errstate(invalid="ignore"):  # of a network that has diverged
+        size = np.abs(t) @ np.abs(W) + np.abs(c)
+        return np.allclose(left, t @ W + c, rtol=0, atol=rounding * size, equal_nan=True)
 
 
 def _numpy(tensor: torch.Tensor) -> Array:
@@ -295,8 +321,8 @@ def fit_samples(
     batch_size : int, optional
         By default all samples at once; else batches in a new random order every epoch.
     weights : array_like, shape (n,), optional
-        How often each row counts. The cells of a contingency table with its counts as weights give the same full-batch
-        gradient as the samples themselves.
+        How often each row counts; a batch in which none does takes no step. The cells of a contingency table with its
+        counts as weights give the same full-batch gradient as the samples themselves.
     seed : int
         Of the order of the batches, and of dropout. Torch's own stream of random numbers is left as it was.
     record : callable, optional
@@ -341,14 +367,18 @@ def fit_samples(
     w = _row_weights(weights, len(x)).to(x.device)
     check.counts(epochs=epochs, batch_size=1 if batch_size is None else batch_size)
     check.positive(lr=lr, clip=1.0 if clip is None else clip)
-    if not decay >= 0:
+    if not 0 <= check.number(decay) < np.inf:
         raise ValueError(f"decay = {decay!r}: it must be at least 0, so that the learning rate does not grow")
+    if not 0 <= check.number(momentum) < 1:
+        raise ValueError(f"momentum = {momentum!r}: it must be at least 0 and below 1, or the velocity never fades")
+    if nesterov and momentum == 0:
+        raise ValueError("nesterov needs a momentum above 0: give one, or leave nesterov out")
     trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
     descent = _optimizer(optimizer, trained, lr, momentum, nesterov)
     rows = torch.arange(len(x), device=x.device)
     losses, records, step = np.empty(epochs), [], 0
     with mode(network, training=True), torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.manual_seed(_seed(seed))
         if record is not None:
             records.append(record(0, network))
         for epoch in _watched(epochs, progress):
@@ -356,6 +386,8 @@ def fit_samples(
             total = 0.0
             for batch in torch.split(order, batch_size or len(order)):
                 part = (x, y, w) if batch_size is None else (x[batch], y[batch], w[batch])
+                if not part[2].any():
+                    continue  # it counts no time, and to go on at the velocity of others would count it
                 _set_rate(descent, lr / (1 + decay * step))
                 total += _step(network, descent, trained, clip, *part)
                 step += 1
@@ -379,13 +411,15 @@ def _step(
     """One step on one batch; returns the batch's total loss before it."""
     logits = network(x)
     _check_logits(logits, len(x), int(y.max()) + 1)
+    unit = torch.frexp(w.max()).exponent
+    w = torch.ldexp(w, -unit)  # in the precision of the network, small weights beside large ones elsewhere are not lost
     total = (w.to(logits.dtype) * torch.nn.functional.cross_entropy(logits, y, reduction="none")).sum()
     descent.zero_grad()
     torch.autograd.backward(total / w.sum().to(logits.dtype))
     if clip is not None:
         torch.nn.utils.clip_grad_norm_(trained, clip)
     descent.step()
-    return float(total.detach())
+    return math.ldexp(float(total.detach()), int(unit))
 
 
 def _optimizer(
@@ -422,11 +456,12 @@ def _labels(labels: ArrayLike | torch.Tensor, rows: int) -> torch.Tensor:
     values = labels if isinstance(labels, torch.Tensor) else as_tensor(labels, "labels")
     if values.is_floating_point() or values.is_complex() or values.dtype == torch.bool:
         raise ValueError(f"labels have type {values.dtype}: give integer classes, from 0")
+    values = values.long()
     if values.shape != (rows,):
         raise ValueError(f"labels have shape {tuple(values.shape)} and inputs {rows} rows: give one label for each row")
     if int(values.min()) < 0:
         raise ValueError(f"labels[{int(values.argmin())}] = {int(values.min())}: classes are counted from 0")
-    return values.long()
+    return values
 
 
 def _row_weights(weights: ArrayLike | None, rows: int) -> torch.Tensor:
@@ -434,14 +469,15 @@ def _row_weights(weights: ArrayLike | None, rows: int) -> torch.Tensor:
         return torch.ones(rows, dtype=torch.float64)
     values = check.finite(weights, "weights")
     check.entries(values >= 0, values, "weights", "is negative: a row counts a number of times")
-    if values.shape != (rows,) or values.sum() == 0:
-        raise ValueError(
-            f"weights have shape {values.shape} and sum {values.sum():g}: give one for each of {rows} rows"
-        )
-    return as_tensor(values, "weights")
+    if values.shape != (rows,) or not values.any():
+        total = "with" if values.any() else "without"
+        raise ValueError(f"weights have shape {values.shape}, {total} mass: give one for each of {rows} rows")
+    return as_tensor(np.ldexp(values, -int(np.frexp(values.max())[1])), "weights")  # only their ratios count
 
 
-def _check_logits(logits: torch.Tensor, rows: int, classes: int) -> None:
+def _check_logits(logits: Any, rows: int, classes: int) -> None:
+    if not isinstance(logits, torch.Tensor):
+        raise ValueError(NO_LOGITS.format(type(logits).__name__))
     if logits.ndim != 2 or len(logits) != rows:
         raise ValueError(f"the network returns shape {tuple(logits.shape)}: logits need the shape ({rows}, classes)")
     if logits.shape[1] < classes:

@@ -20,12 +20,12 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import ArrayLike, NDArray
-from scipy.linalg import pinv
+from scipy.optimize import linprog, nnls
 from scipy.special import expit, log_softmax, logit
 
 from ufs import _checks as check
-from ufs.dtm import dtm, modes
-from ufs.joint import Joint
+from ufs.dtm import _mode_count, dtm, modes
+from ufs.joint import Joint, required
 from ufs.local import _kl_terms
 
 __all__ = [
@@ -41,7 +41,8 @@ __all__ = [
 
 Array: TypeAlias = NDArray[np.float64]
 
-EDGE = 1e-12  # a mean this near to the edge of an activation's range is on it, but for rounding
+EPS = float(np.finfo(float).eps)
+NOISE = 1e-12  # of an entry of a unit vector, which columns of very different size would blow up
 
 
 class _Activation(NamedTuple):
@@ -117,7 +118,8 @@ def log_loss(s: ArrayLike, v: ArrayLike, b: ArrayLike, joint: Joint) -> float:
     Raises
     ------
     ValueError
-        As :func:`posterior`, and for a number of rows that is not the number of symbols.
+        As :func:`posterior`, for a number of rows that is not the number of symbols, and for a loss that is larger than
+        any float.
 
     Notes
     -----
@@ -144,7 +146,7 @@ def log_loss(s: ArrayLike, v: ArrayLike, b: ArrayLike, joint: Joint) -> float:
     terms = _kl_terms(P, m)
     lost = (m < np.finfo(float).tiny) & (P > 0)
     terms[lost] = P[lost] * (np.log(P[lost]) - log_m[lost] - 1)
-    return float(terms.sum())
+    return float(_in_range(terms.sum(), "the loss", "s or v", "down"))
 
 
 def local_log_loss(s: ArrayLike, v: ArrayLike, b: ArrayLike, joint: Joint) -> float:
@@ -178,9 +180,11 @@ def local_log_loss(s: ArrayLike, v: ArrayLike, b: ArrayLike, joint: Joint) -> fl
     (0.00125, 0.00125335)
     """
     s, v, b = _layer(s, v, b, joint)
-    Xi_X, Xi_Y, mean, d = _blocks(s, v, b, joint)
-    rest = dtm(_dense(joint)) - Xi_Y @ Xi_X.T
-    return float(0.5 * np.sum(rest**2) + 0.5 * np.sum((Xi_Y @ mean + d) ** 2))
+    with np.errstate(over="ignore", invalid="ignore"):
+        Xi_X, Xi_Y, mean, d = _blocks(s, v, b, joint)
+        rest = dtm(_dense(joint)) - Xi_Y @ Xi_X.T
+        loss = 0.5 * np.sum(rest**2) + 0.5 * np.sum((Xi_Y @ mean + d) ** 2)
+    return float(_in_range(loss, "the loss", "s or v", "down"))
 
 
 # ---- its optimum, whole and by blocks --------------------------------------------------------------------------------
@@ -218,7 +222,7 @@ def optimal_softmax(joint: Joint, k: int) -> tuple[Array, Array, Array]:
     >>> s.round(12).T, v.round(12).T, b.round(6)
     (array([[ 1., -1.]]), array([[ 0.8, -0.8]]), array([-0.693147, -0.693147]))
     """
-    found = modes(joint, k)
+    found = modes(joint, _mode_count(k, required(joint).P.shape))
     return found.f, found.sigma * found.g, np.log(joint.py)
 
 
@@ -244,7 +248,8 @@ def optimal_weights(s: ArrayLike, joint: Joint) -> tuple[Array, Array]:
     Raises
     ------
     ValueError
-        If s does not have a row for each symbol of X, or has entries that are not finite.
+        If s does not have a row for each symbol of X, or has entries that are not finite, or so small that the weights
+        would be larger than any float.
 
     Examples
     --------
@@ -255,9 +260,11 @@ def optimal_weights(s: ArrayLike, joint: Joint) -> tuple[Array, Array]:
     (array([[ 0.4, -0.4]]), array([-2.,  2.]))
     """
     s = check.features(s, joint.px.size, joint.x_name, "s")
-    _, mean, inverse = _centred(s, joint.px)
-    v = (dtm(joint) @ inverse.T) / np.sqrt(joint.py)[:, None]
-    return v, np.log(joint.py) - v @ mean
+    mean, inverse, _ = _centred(s, joint.px)
+    with np.errstate(over="ignore", invalid="ignore"):
+        v = (dtm(joint) @ inverse.T) / np.sqrt(joint.py)[:, None]
+        b = np.log(joint.py) - v @ mean
+    return _in_range(v, "v", "s", "up"), _in_range(b, "b", "s", "up")
 
 
 def optimal_features(v: ArrayLike, b: ArrayLike, joint: Joint) -> Array:
@@ -284,7 +291,8 @@ def optimal_features(v: ArrayLike, b: ArrayLike, joint: Joint) -> Array:
     Raises
     ------
     ValueError
-        If v or b does not have a row for each symbol of Y, or has entries that are not finite.
+        If v or b does not have a row for each symbol of Y, or has entries that are not finite; or if v is so small that
+        the features would be larger than any float.
 
     Examples
     --------
@@ -297,8 +305,8 @@ def optimal_features(v: ArrayLike, b: ArrayLike, joint: Joint) -> Array:
     >>> optimal_features([0.4, -0.4], np.log([0.5, 0.5]) + [2, -2], joint).round(12).T
     array([[-3., -7.]])
     """
-    Xi, mean, _ = _features_for(v, b, joint)
-    return Xi / np.sqrt(joint.px)[:, None] + mean
+    Xi, mean, *_ = _features_for(v, b, joint)
+    return _in_range(Xi / np.sqrt(joint.px)[:, None] + mean, "s", "v", "up")
 
 
 def hidden_layer_weights(
@@ -319,8 +327,8 @@ def hidden_layer_weights(
     Parameters
     ----------
     v : array_like, shape (\|𝒴\|, k) or (\|𝒴\|,)
-        Weights of the softmax layer. Where their covariance is singular, features have components that nothing
-        depends on; these have the mean next to :math:`\sigma(0)` and no variance.
+        Weights of the softmax layer. Where their covariance is singular, as it is for k > \|𝒴\| - 1, features have
+        components that nothing depends on; these have no variance, and a mean that is free: see the notes.
     b : array_like, shape (\|𝒴\|,)
         Its biases.
     t : array_like, shape (\|𝒳\|, m) or (\|𝒳\|,)
@@ -338,8 +346,17 @@ def hidden_layer_weights(
     Raises
     ------
     ValueError
-        If the mean :math:`\mu_{s,z}` that a feature should have is outside the range of σ, or on its edge; for an
-        unknown activation; for input as in :func:`optimal_features`.
+        If no features with means within the range of σ are best ones: :math:`\mu_{s,z}` is outside it, or on its edge,
+        and where :math:`\Lambda_v` is singular that is so for every choice of what is free. For an unknown activation;
+        for input as in :func:`optimal_features`.
+
+    Notes
+    -----
+    The local loss depends on the means through :math:`\Lambda_v\, \mu_s` alone, and is at its minimum where that is
+    :math:`-E[\tilde v(Y)\, \tilde d(Y)]`. If :math:`\Lambda_v` is singular, a whole affine space of means solves this.
+    A linear programme finds the largest margin that all features together can keep from the ends of the range; if there
+    is none, the refusal is right. Of the means that keep at least half of it, those nearest to :math:`\sigma(0)` are
+    taken.
 
     Examples
     --------
@@ -364,19 +381,49 @@ def hidden_layer_weights(
     """
     function = _activation(activation)
     t = check.features(t, joint.px.size, joint.x_name, "t")
-    Xi, mean, seen = _features_for(v, b, joint)
-    centre = function.value(np.zeros(mean.shape))
-    mean = mean + centre - seen @ centre
+    Xi, nearest, unseen, rounding = _features_for(v, b, joint)
+    nearest = nearest + unseen @ (unseen.T @ function.value(np.zeros(nearest.shape)))
     low, high = function.range
-    for z in np.flatnonzero(~((low + EDGE < mean) & (mean < high - EDGE))):
+    mean = _within(nearest, unseen, low, high)
+    for z in np.flatnonzero(~((low + rounding < mean) & (mean + rounding < high))):
+        other = ", and no other choice of what v leaves free helps" if unseen.size else ""
         raise ValueError(
-            f"feature {z} should have the mean {mean[z]:.6g}, which {activation} with its range ({low:g}, {high:g}) "
-            "does not reach: the infimum of the loss is at saturation, where w and c grow without bound; change the "
-            "bias b, or take another activation"
+            f"feature {z} should have the mean {nearest[z]:.6g}, which {activation} with its range ({low:g}, {high:g}) "
+            f"does not reach{other}: the infimum of the loss is at saturation, where w and c grow without bound; "
+            "change the bias b, or take another activation"
         )
-    _, mean_t, inverse = _centred(t, joint.px)
-    W = inverse @ Xi / function.slope_at(mean)
-    return W, function.inverse(mean) - mean_t @ W
+    mean_t, inverse, _ = _centred(t, joint.px)
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        W = inverse @ Xi / function.slope_at(mean)
+        c = function.inverse(mean) - mean_t @ W
+    return _in_range(W, "W", "v or t", "up"), _in_range(c, "c", "v or t", "up")
+
+
+def _within(nearest: Array, unseen: Array, low: float, high: float) -> Array:
+    """The means of features, within the range if possible, with the least change along the unseen combinations."""
+
+    def margin(mean: Array) -> float:
+        return float(np.minimum(mean - low, high - mean).min())
+
+    free = unseen.shape[1]
+    if free == 0 or np.isinf(high - low):
+        return nearest
+    sides, ends = np.vstack([-unseen, unseen]), np.concatenate([nearest - low, high - nearest])
+    found = linprog(
+        np.append(np.zeros(free), -1.0),
+        A_ub=np.column_stack([sides, np.ones(len(sides))]),
+        b_ub=ends,
+        bounds=[(None, None)] * (free + 1),
+    )
+    best = nearest + unseen @ found.x[:free]
+    wanted = max(margin(best), margin(nearest)) / 2
+    if wanted <= 0 or margin(nearest) >= wanted:
+        return nearest
+    # the shortest vector y with sides @ y <= ends - wanted: Lawson and Hanson's least distance programming
+    dual = np.vstack([-sides.T, wanted - ends])
+    residual = dual @ nnls(dual, np.append(np.zeros(free), 1.0))[0] - np.append(np.zeros(free), 1.0)
+    moved: Array = nearest - unseen @ (residual[:-1] / residual[-1])
+    return moved
 
 
 def composite_head(
@@ -415,7 +462,8 @@ def composite_head(
     Raises
     ------
     ValueError
-        For shapes that do not fit together, entries that are not finite, and an unknown activation.
+        For shapes that do not fit together, entries that are not finite, an unknown activation, and a head with weights
+        that are larger than any float.
 
     Examples
     --------
@@ -433,10 +481,12 @@ def composite_head(
             f"W has shape {W.shape} and c {c.shape}: t with {t.shape[1]} columns and v with {v.shape[1]} need "
             f"{(t.shape[1], v.shape[1])} and {(v.shape[1],)}"
         )
-    mean_t = joint.px @ t
-    value = function.value(mean_t @ W + c)
-    slopes = W * function.slope_at(value)
-    return v @ slopes.T, b + v @ (value - mean_t @ slopes)
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean_t, _ = _mean_and_rest(t, joint.px)
+        value = function.value(mean_t @ W + c)
+        slopes = W * function.slope_at(value)
+        head = v @ slopes.T, b + v @ (value - mean_t @ slopes)
+    return _in_range(head[0], "v", "W or v", "down"), _in_range(head[1], "b", "t, W or v", "down")
 
 
 # ---- input -----------------------------------------------------------------------------------------------------------
@@ -469,7 +519,7 @@ def _dense(joint: Joint) -> Joint:
 
 
 def _activation(name: str) -> _Activation:
-    if name not in _ACTIVATIONS:
+    if not isinstance(name, str) or name not in _ACTIVATIONS:
         raise ValueError(
             f"activation = {name!r}: choose one of {', '.join(_ACTIVATIONS)}; the formula needs a smooth, strictly "
             "increasing function"
@@ -485,33 +535,85 @@ def _log_posterior(s: ArrayLike, v: ArrayLike, b: ArrayLike) -> Array:
     s = check.features(s, len(s) if s.ndim else 0, "X", "s")
     v = check.features(v, len(v) if v.ndim else 0, "Y", "v")
     _same_columns(s=s, v=v)
-    logits = s @ v.T + _row(b, len(v), "Y", "b")
-    result: Array = log_softmax(logits, axis=1)
+    b = _row(b, len(v), "Y", "b")
+    with np.errstate(over="ignore", invalid="ignore"):
+        logits = s @ v.T + b
+        if np.isfinite(logits).all():
+            below = logits - logits.max(axis=1, keepdims=True)
+        else:  # beyond the range of floats, differences are taken before the units are put in
+            mantissa, power = np.frexp(s)
+            power += _exponents(v)
+            top = power.max(axis=1, keepdims=True, initial=int(_exponents(b)), where=mantissa != 0)
+            logits = np.ldexp(mantissa, power - top) @ np.ldexp(v, -_exponents(v)).T + np.ldexp(b, -top)
+            below = np.ldexp(logits - logits.max(axis=1, keepdims=True), top)
+    result: Array = log_softmax(below, axis=1)
     return result
 
 
+def _in_range(values: ArrayLike, name: str, given: str, how: str) -> Array:
+    """Results that a float can hold; where they are none, the input is what can be changed."""
+    values = np.asarray(values)
+    if not np.isfinite(values).all():
+        raise ValueError(f"{name} would be larger than any float: scale {given} {how}")
+    return values
+
+
+def _exponents(h: Array) -> NDArray[np.intc]:
+    """Of the power of two next above the largest modulus of each column: to divide by it costs no digit."""
+    exponents: NDArray[np.intc] = np.frexp(np.abs(h).max(axis=0))[1]
+    return exponents
+
+
+def _mean_and_rest(h: Array, p: Array) -> tuple[Array, Array]:
+    """Means, and the features without them; an offset goes first, since it is no part of what is left."""
+    rest = h - h[0]
+    mean = p @ rest
+    return h[0] + mean, rest - mean
+
+
 def _centred(h: Array, p: Array) -> tuple[Array, Array, Array]:
-    """The matrix Ξ of centred features, their means, and the pseudo-inverse of Ξ."""
-    root = np.sqrt(p)[:, None]
-    mean = p @ h
-    Xi = root * (h - mean)
-    rounding = np.finfo(float).eps * max(h.shape) * np.linalg.norm(root * h, 2)  # of the centring
-    return Xi, mean, pinv(Xi, atol=rounding, rtol=0)
+    r"""Means of the features, the pseudo-inverse of Ξ, and a basis of the combinations without variance.
+
+    Each column is measured in a unit of its own, and a combination is without variance if what it has is no more than
+    the rounding of its columns.
+    """
+    units = _exponents(h)
+    h = np.ldexp(h, -units)
+    spread = _exponents(h - h[0])
+    offset, rest = _mean_and_rest(np.ldexp(h - h[0], -spread), p)
+    mean = np.ldexp(h[0] + np.ldexp(offset, spread), units)
+    U, size, Vt = np.linalg.svd(np.sqrt(p)[:, None] * rest, full_matrices=h.shape[0] < h.shape[1])
+    rounding = EPS * max(h.shape) * (np.abs(Vt) @ np.ldexp(1.0, -spread))
+    seen = np.append(size, np.zeros(len(Vt) - len(size))) > rounding
+    rank = seen[: len(size)]
+    units = units + spread
+    with np.errstate(over="ignore", invalid="ignore"):
+        inverse = np.ldexp((Vt[seen].T / size[rank]) @ U[:, : len(size)][:, rank].T, -units[:, None])
+    free = np.where(np.abs(Vt[~seen].T) > NOISE, Vt[~seen].T, 0.0)
+    unseen = np.linalg.qr(np.ldexp(free, units.min() - units[:, None]))[0]
+    return mean, inverse - unseen @ (unseen.T @ inverse), unseen
 
 
 def _blocks(s: Array, v: Array, b: Array, joint: Joint) -> tuple[Array, Array, Array, Array]:
     r""":math:`\Xi^X, \Xi^Y, \mu_s`, and :math:`\sqrt{P_Y}\, \tilde d`."""
     root_y = np.sqrt(joint.py)
-    mean = joint.px @ s
-    d = b - np.log(joint.py)
-    Xi_X = np.sqrt(joint.px)[:, None] * (s - mean)
-    return Xi_X, root_y[:, None] * (v - joint.py @ v), mean, root_y * (d - joint.py @ d)
+    mean, s = _mean_and_rest(s, joint.px)
+    _, v = _mean_and_rest(v, joint.py)
+    return np.sqrt(joint.px)[:, None] * s, root_y[:, None] * v, mean, root_y * _leaning(b, joint)
 
 
-def _features_for(v: ArrayLike, b: ArrayLike, joint: Joint) -> tuple[Array, Array, Array]:
-    r""":math:`\Xi^X` and :math:`\mu_s` of R11, and the projector on the combinations of features that v looks at."""
+def _leaning(b: Array, joint: Joint) -> Array:
+    r""":math:`\tilde d`."""
+    return _mean_and_rest(b - b[0] - np.log(joint.py), joint.py)[1]
+
+
+def _features_for(v: ArrayLike, b: ArrayLike, joint: Joint) -> tuple[Array, Array, Array, Array]:
+    r""":math:`\Xi^X` and :math:`\mu_s` of R11, the combinations that v does not see, and the rounding of the means."""
     v = check.features(v, joint.py.size, joint.y_name, "v")
-    d = _row(b, joint.py.size, joint.y_name, "b") - np.log(joint.py)
-    Xi, _, inverse = _centred(v, joint.py)
-    mean = -inverse @ (np.sqrt(joint.py) * (d - joint.py @ d))
-    return dtm(joint).T @ inverse.T, mean, inverse @ Xi
+    b = _row(b, joint.py.size, joint.y_name, "b")
+    root = np.sqrt(joint.py)
+    _, inverse, unseen = _centred(v, joint.py)
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean = -inverse @ (root * _leaning(b, joint))
+        rounding = EPS * len(v) * (np.abs(inverse) @ (root * (np.abs(b) - np.log(joint.py))))
+        return dtm(joint).T @ inverse.T, mean, unseen, rounding
