@@ -477,8 +477,8 @@ def test_powers_of_calendar_years():
     for k in (6, 7):  # their rounding is of the size of what tells x⁷ from the lower powers
         with told(ROUNDED):
             found = h_score(powers(years, k), y)
-        assert found == pytest.approx(exact(powers(years, k), y), rel=1e-2)
-        assert found == pytest.approx(h_score(powers(standard, k), y), rel=1e-2)
+        assert found == pytest.approx(exact(powers(years, k), y), rel=2e-2)
+        assert found == pytest.approx(h_score(powers(standard, k), y), rel=2e-2)
         with told("second moments"):
             streamed(powers(years, k), y).score()
 
