@@ -312,6 +312,59 @@ def test_sizes_beyond_doubles_are_refused_or_infinite_and_never_wrong() -> None:
     )
 
 
+def exact_span(h: np.ndarray, p: list[Any]) -> list[list[Any]]:
+    """Gram and Schmidt on the vectors √p (h - E h)."""
+    found: list[list[Any]] = []
+    for column in h.T:
+        values = [mp.mpf(float(value)) for value in column]
+        mean = mp.fsum(a * b for a, b in zip(p, values, strict=True))
+        vector = [mp.sqrt(a) * (b - mean) for a, b in zip(p, values, strict=True)]
+        whole = mp.norm(vector)
+        for unit in found:
+            along = mp.fsum(a * b for a, b in zip(unit, vector, strict=True))
+            vector = [b - along * a for a, b in zip(unit, vector, strict=True)]
+        if mp.norm(vector) > whole * mp.mpf(10) ** -200:
+            found.append([value / mp.norm(vector) for value in vector])
+    return found
+
+
+def projected(vectors: list[list[Any]], others: list[list[Any]]) -> Any:
+    """Sum of the squares of the inner products."""
+    return mp.fsum(mp.fsum(a * b for a, b in zip(one, two, strict=True)) ** 2 for one in vectors for two in others)
+
+
+def scattered(n: int, rng: np.random.Generator) -> np.ndarray:
+    """A distribution of which some symbols are rare, and some next to impossible."""
+    p = 10.0 ** rng.uniform(-rng.choice([0, 5, 20, 60, 140]), 0, n)
+    return p / p.sum()
+
+
+@pytest.mark.parametrize("of", ["normal", "lattice", "indicators", "rare indicators"])
+def test_local_exponents_and_what_features_capture_have_their_digits(of: str) -> None:
+    rng = np.random.default_rng(16)
+    for _ in range(25):
+        n, m = (int(size) for size in rng.integers(2, 6, 2))
+        p, q, reference = (scattered(n, rng) for _ in range(3))
+        h = np.eye(n)[:, rng.integers(n) :] if "rare" in of else features(of, n, rng).reshape(n, -1)
+        root = [mp.sqrt(value) for value in exact(reference)]
+        apart = [(a - b) / c for a, b, c in zip(exact(p), exact(q), root, strict=True)]
+        truth = projected(exact_span(h, exact(reference)), [apart]) / 8
+        assert agree(ufs.local_exponent(h, p, q, reference), truth, 1e-11)
+        P = scattered(n, rng)[:, None] * rng.dirichlet(np.ones(m), n)
+        P /= P.sum()
+        cells = exact(P.ravel())
+        rows = [cells[x * m : (x + 1) * m] for x in range(n)]
+        px, py = [mp.fsum(row) for row in rows], [mp.fsum(column) for column in zip(*rows, strict=True)]
+        B = [[(rows[x][y] / px[x] / py[y] - 1) * mp.sqrt(px[x] * py[y]) for x in range(n)] for y in range(m)]
+        truth = projected(exact_span(h, px), B)
+        for form in (np.array, sp.csr_array):
+            assert agree(ufs.captured(h, Joint(form(P)), "X"), truth, 1e-11)
+
+
+def test_a_local_exponent_next_to_the_largest_double_is_finite() -> None:
+    assert ufs.local_exponent([1, 0], [1, 0], [0, 1], [3e-309, 1]) == about(1 / (8 * 3e-309), rel=1e-9)
+
+
 # ---- divergences -----------------------------------------------------------------------------------------------------
 
 
