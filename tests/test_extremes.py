@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -363,6 +364,65 @@ def test_local_exponents_and_what_features_capture_have_their_digits(of: str) ->
 
 def test_a_local_exponent_next_to_the_largest_double_is_finite() -> None:
     assert ufs.local_exponent([1, 0], [1, 0], [0, 1], [3e-309, 1]) == about(1 / (8 * 3e-309), rel=1e-9)
+
+
+@pytest.mark.parametrize("of", ["normal", "lattice", "indicators", "rare indicators"])
+def test_the_h_score_over_a_table_is_half_of_what_the_features_capture(of: str) -> None:
+    rng = np.random.default_rng(17)
+    for _ in range(40):
+        n, m = (int(size) for size in rng.integers(2, 6, 2))
+        P = (scattered(n, rng) ** rng.integers(1, 3))[:, None] * rng.dirichlet(np.ones(m), n)
+        joint = Joint(P / P.sum())
+        h = np.eye(n)[:, rng.integers(n) :] if "rare" in of else features(of, n, rng).reshape(n, -1)
+        half = ufs.captured(h, joint, "X") / 2
+        for scale in (1, 1e160, 1e-200, 2.0**1020, 10.0 ** rng.uniform(-200, 200, h.shape[1])):
+            with warnings.catch_warnings(record=True) as doubts:
+                warnings.simplefilter("always")
+                score = ufs.h_score(h * scale, joint)
+            assert all("so nearly dependent" in str(doubt.message) for doubt in doubts)
+            assert doubts or agree(score, half, 1e-9)
+        if of != "normal":
+            assert agree(ufs.h_score(h + 1e6, joint), half, 1e-9)
+
+
+@pytest.mark.parametrize("form", ["table", "samples", "tensors"])
+def test_the_paired_h_score_knows_neither_units_nor_offsets(form: str) -> None:
+    rng = np.random.default_rng(18)
+    f, g = rng.integers(-3, 4, (2, 4, 2)).astype(float)
+    P = rng.dirichlet(np.ones(16)).reshape(4, 4)
+
+    def score(f: Any, g: Any, off: float = 1) -> float:
+        if form == "table":
+            return ufs.h_score_pair(f, g, Joint(P * off))
+        make = np.array if form == "samples" else pytest.importorskip("torch").tensor
+        return ufs.h_score_pair(make(f), make(g))
+
+    plain = score(f, g)
+    for scale in (1e160, 1e-200, 2.0**1020, 2.0**-1000, np.array([1e-150, 1e150])):
+        assert score(f * scale, g / scale) == about(plain, rel=1e-9)
+    for off in (1, 1 + 9e-10):
+        assert score(f + 3e13, g - 3e13, off) == about(score(f, g, off), rel=1e-12)
+        assert score(f, g, off) == about(plain, rel=1e-12)
+    with pytest.raises(ValueError, match="the products of f and g exceed the range of float64"):
+        score(f * 1e160, g)
+
+
+def test_best_weights_have_their_digits_at_rare_symbols() -> None:
+    rng = np.random.default_rng(19)
+    for _ in range(60):
+        n, m = (int(size) for size in rng.integers(2, 5, 2))
+        P = rng.dirichlet(np.ones(m), n) * 10.0 ** rng.uniform(-40, 0, (n, 1))
+        s = rng.integers(-3, 4, n).astype(float)
+        s[0] += (s == s[0]).all()
+        joint = Joint(P / P.sum())
+        cells = exact(joint.P.ravel())
+        rows = [cells[x * m : (x + 1) * m] for x in range(n)]
+        px, py = [mp.fsum(row) for row in rows], [mp.fsum(column) for column in zip(*rows, strict=True)]
+        rest = [value - mp.fsum(p * float(z) for p, z in zip(px, s, strict=True)) for value in map(mp.mpf, s.tolist())]
+        variance = mp.fsum(p * r**2 for p, r in zip(px, rest, strict=True))
+        best = [mp.fsum(rows[x][y] * rest[x] for x in range(n)) / py[y] / variance for y in range(m)]
+        error = mp.norm([a - b for a, b in zip(ufs.optimal_weights(s, joint)[0][:, 0].tolist(), best, strict=True)])
+        assert error <= 1e-12 * mp.norm(best)
 
 
 # ---- divergences -----------------------------------------------------------------------------------------------------

@@ -307,7 +307,7 @@ def local_exponent(h: ArrayLike, p1: ArrayLike, p2: ArrayLike, p0: ArrayLike) ->
     p, _, gap = _pair(p1, p2)
     reference, _ = check.distributions(p0=check.reference(p0), p1=p1)
     basis = _span(check.features(h, p.size, "p1"), reference, "h").basis
-    means = gap @ (basis - basis[np.abs(gap).argmax()])  # the gap adds up to 0: its largest entry need not cancel others
+    means = gap @ (basis - basis[np.abs(gap).argmax()])  # the gap adds up to 0: its largest entry may stay out
     along = solve_triangular(_covariance_root(basis, reference), means, trans="T")
     with np.errstate(over="ignore"):
         return float(np.sum((along / math.sqrt(8)) ** 2))
