@@ -546,6 +546,18 @@ def test_what_the_package_makes_of_a_distribution_it_takes_for_one(off: float) -
             ufs.distribution(away, p0, eps)
 
 
+def test_a_sum_that_clipping_brings_beyond_its_tolerance_is_refused() -> None:
+    rng = np.random.default_rng(20)
+    for _ in range(500):
+        p0 = rng.dirichlet([5, 5])
+        small, total = -1e-14 * rng.random() * p0[0], 1 + 1e-9 - rng.integers(-3, 6) * EPS
+        try:
+            p = ufs.distribution((np.array([small, total - small]) - p0) / np.sqrt(p0), p0, 1)
+        except ValueError:
+            continue
+        assert ufs.kl_divergence(p, p0) > 0
+
+
 @pytest.mark.parametrize("form", [np.array, sp.csr_array])
 @pytest.mark.parametrize("shape", [(4, 6), (6, 4), (500, 300)])
 @pytest.mark.parametrize("off", [1 + 9e-10, 1 - 9e-10])

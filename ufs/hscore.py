@@ -122,7 +122,7 @@ def h_score(features: Any, labels: Any = None, *, extractor: Callable[[Any], Any
     if isinstance(labels, Joint):
         X = check.features(matrix(features, "features"), len(labels.px), "X", "features")
         X = _in_own_units(X, labels.px)
-        return _in_memory(lambda _=None, combined=None: _of_table(X, labels, combined), EPS)
+        return _in_memory(lambda *basis: _of_table(X, labels, *basis[1:]), EPS)  # a table is centred by itself
     X, classes, codes = samples(features, labels)
     if len(X) == 0:
         raise ValueError("there are no samples: the H-score needs at least one")

@@ -187,21 +187,22 @@ def distribution(phi: ArrayLike, p0: ArrayLike, eps: float) -> Array:
     check.same_shape("give one entry for each symbol", phi=phi, p0=p0)
     root = np.sqrt(p0)
     with np.errstate(over="ignore", invalid="ignore"):
-        p = p0 + eps * root * phi
+        p: Array = p0 + eps * root * phi
+        p[(p < 0) & (p >= -1e-14 * p0)] = 0
         mass = float(p.sum())
     if abs(mass - 1) > check.SUM_TOLERANCE:  # no number, if an entry is minus infinity: that is refused below
         raise ValueError(
             f"P would sum to {mass:.12g}: phi is not perpendicular to √P0; "
             "subtract its component along √P0 (phi - (phi * root).sum() * root, with root = np.sqrt(p0))"
         )
-    if (p < -1e-14 * p0).any():
+    if (p < 0).any():
         worst = np.unravel_index(np.argmin(phi / root), phi.shape)
         where = ", ".join(str(int(index)) for index in worst)
         raise ValueError(
             f"P[{where}] would be {p[worst]:.6g}: this phi gives a distribution for eps up to "
             f"{-root[worst] / phi[worst]:.6g}, and eps is {eps:g}"
         )
-    return np.maximum(p, 0)
+    return p
 
 
 def feature_vector(h: ArrayLike, p0: ArrayLike) -> Array:
