@@ -184,9 +184,10 @@ def h_score_pair(f: Any, g: Any, joint: Joint | None = None) -> float:
         joint = _normalised(joint)
         p, q = (library.array(marginal)[:, None] for marginal in (joint.px, joint.py))
     with np.errstate(over="ignore", invalid="ignore"):
-        unit = library.array(2.0 ** (np.frexp(library.host((abs(F) / len(F)).sum(0)))[1] // 2))
-        F, G = _centred(F / unit / unit, p), _centred(G * unit * unit, q)  # in which units does not count
-        paired = (p * F * G).sum() if joint is None else (F * library.array(joint.P @ library.host(G))).sum()
+        exponents = np.frexp(library.host(p.T @ abs(F)))[1]
+        unit = library.array(2.0 ** np.clip(exponents, -1000, 1000))
+        F, G = _centred(F / unit, p), _centred(G * unit, q)  # in which units does not count
+        paired = (p.T @ (F * G)).sum() if joint is None else (F * library.array(joint.P @ library.host(G))).sum()
         score = float(paired - ((F.T @ (p * F)) * (G.T @ (q * G))).sum() / 2)
     if not math.isfinite(score):
         raise ValueError("the products of f and g exceed the range of float64: divide f or g by a large number")
@@ -860,7 +861,8 @@ def _in_own_units(X: Any, p: Any) -> Any:
 def _centred(values: Any, p: Any) -> Any:
     """Values without their mean under p, a column."""
     rest = values - values[int(p.argmax())]  # exact where it cancels, so that what rare symbols add is not lost
-    return rest - (p * rest).sum(0)
+    rest -= p.T @ rest
+    return rest
 
 
 def _of_table(X: Any, joint: Joint, combined: Any = None) -> HScore:
