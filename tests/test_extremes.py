@@ -425,6 +425,32 @@ def test_best_weights_have_their_digits_at_rare_symbols() -> None:
         assert error <= 1e-12 * mp.norm(best)
 
 
+def test_layers_of_any_size_are_finite_or_refused_with_a_remedy() -> None:
+    rng = np.random.default_rng(21)
+
+    def wild(*shape: int) -> np.ndarray:
+        return rng.integers(-1, 2, shape) * 10.0 ** rng.uniform(-323, 308.2, shape)
+
+    for _ in range(300):
+        n, m, k = (int(size) for size in rng.integers(2, 4, 3))
+        joint = Joint(rng.dirichlet(np.ones(n * m)).reshape(n, m))
+        s, v, b, t = wild(n, k), wild(m, k), rng.choice([wild(m), rng.standard_normal(m)]), rng.standard_normal((n, k))
+        for call in (
+            lambda s=s, joint=joint: ufs.optimal_weights(s, joint),
+            lambda v=v, b=b, joint=joint: (ufs.optimal_features(v, b, joint),),
+            lambda v=v, b=b, t=t, joint=joint: ufs.hidden_layer_weights(v, b, t, joint, "tanh"),
+            lambda v=v, b=b, t=t, joint=joint: ufs.hidden_layer_weights(v, b, t, joint),
+            lambda s=s, v=v, b=b, joint=joint: (ufs.log_loss(s, v, b, joint),),
+        ):
+            refusal = ""
+            try:
+                found = call()
+            except ValueError as error:
+                found, refusal = (), str(error)
+            assert all(np.isfinite(values).all() for values in found)
+            assert bool(found) != ("scale " in refusal or "change the bias b" in refusal)
+
+
 # ---- divergences -----------------------------------------------------------------------------------------------------
 
 
