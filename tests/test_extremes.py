@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -312,6 +313,144 @@ def test_sizes_beyond_doubles_are_refused_or_infinite_and_never_wrong() -> None:
     )
 
 
+def exact_span(h: np.ndarray, p: list[Any]) -> list[list[Any]]:
+    """Gram and Schmidt on the vectors √p (h - E h)."""
+    found: list[list[Any]] = []
+    for column in h.T:
+        values = [mp.mpf(float(value)) for value in column]
+        mean = mp.fsum(a * b for a, b in zip(p, values, strict=True))
+        vector = [mp.sqrt(a) * (b - mean) for a, b in zip(p, values, strict=True)]
+        whole = mp.norm(vector)
+        for unit in found:
+            along = mp.fsum(a * b for a, b in zip(unit, vector, strict=True))
+            vector = [b - along * a for a, b in zip(unit, vector, strict=True)]
+        if mp.norm(vector) > whole * mp.mpf(10) ** -200:
+            found.append([value / mp.norm(vector) for value in vector])
+    return found
+
+
+def projected(vectors: list[list[Any]], others: list[list[Any]]) -> Any:
+    """Sum of the squares of the inner products."""
+    return mp.fsum(mp.fsum(a * b for a, b in zip(one, two, strict=True)) ** 2 for one in vectors for two in others)
+
+
+def scattered(n: int, rng: np.random.Generator) -> np.ndarray:
+    """A distribution of which some symbols are rare, and some next to impossible."""
+    p = 10.0 ** rng.uniform(-rng.choice([0, 5, 20, 60, 140]), 0, n)
+    return p / p.sum()
+
+
+@pytest.mark.parametrize("of", ["normal", "lattice", "indicators", "rare indicators"])
+def test_local_exponents_and_what_features_capture_have_their_digits(of: str) -> None:
+    rng = np.random.default_rng(16)
+    for _ in range(25):
+        n, m = (int(size) for size in rng.integers(2, 6, 2))
+        p, q, reference = (scattered(n, rng) for _ in range(3))
+        h = np.eye(n)[:, rng.integers(n) :] if "rare" in of else features(of, n, rng).reshape(n, -1)
+        root = [mp.sqrt(value) for value in exact(reference)]
+        apart = [(a - b) / c for a, b, c in zip(exact(p), exact(q), root, strict=True)]
+        truth = projected(exact_span(h, exact(reference)), [apart]) / 8
+        assert agree(ufs.local_exponent(h, p, q, reference), truth, 1e-11)
+        P = scattered(n, rng)[:, None] * rng.dirichlet(np.ones(m), n)
+        P /= P.sum()
+        cells = exact(P.ravel())
+        rows = [cells[x * m : (x + 1) * m] for x in range(n)]
+        px, py = [mp.fsum(row) for row in rows], [mp.fsum(column) for column in zip(*rows, strict=True)]
+        B = [[(rows[x][y] / px[x] / py[y] - 1) * mp.sqrt(px[x] * py[y]) for x in range(n)] for y in range(m)]
+        truth = projected(exact_span(h, px), B)
+        for form in (np.array, sp.csr_array):
+            assert agree(ufs.captured(h, Joint(form(P)), "X"), truth, 1e-11)
+
+
+def test_a_local_exponent_next_to_the_largest_double_is_finite() -> None:
+    assert ufs.local_exponent([1, 0], [1, 0], [0, 1], [3e-309, 1]) == about(1 / (8 * 3e-309), rel=1e-9)
+
+
+@pytest.mark.parametrize("of", ["normal", "lattice", "indicators", "rare indicators"])
+def test_the_h_score_over_a_table_is_half_of_what_the_features_capture(of: str) -> None:
+    rng = np.random.default_rng(17)
+    for _ in range(40):
+        n, m = (int(size) for size in rng.integers(2, 6, 2))
+        P = (scattered(n, rng) ** rng.integers(1, 3))[:, None] * rng.dirichlet(np.ones(m), n)
+        joint = Joint(P / P.sum())
+        h = np.eye(n)[:, rng.integers(n) :] if "rare" in of else features(of, n, rng).reshape(n, -1)
+        half = ufs.captured(h, joint, "X") / 2
+        for scale in (1, 1e160, 1e-200, 2.0**1020, 10.0 ** rng.uniform(-200, 200, h.shape[1])):
+            with warnings.catch_warnings(record=True) as doubts:
+                warnings.simplefilter("always")
+                score = ufs.h_score(h * scale, joint)
+            assert all("so nearly dependent" in str(doubt.message) for doubt in doubts)
+            assert doubts or agree(score, half, 1e-9)
+        if of != "normal":
+            assert agree(ufs.h_score(h + 1e6, joint), half, 1e-9)
+
+
+@pytest.mark.parametrize("form", ["table", "samples", "tensors"])
+def test_the_paired_h_score_knows_neither_units_nor_offsets(form: str) -> None:
+    rng = np.random.default_rng(18)
+    f, g = rng.integers(-3, 4, (2, 4, 2)).astype(float)
+    P = rng.dirichlet(np.ones(16)).reshape(4, 4)
+
+    def score(f: Any, g: Any, off: float = 1) -> float:
+        if form == "table":
+            return ufs.h_score_pair(f, g, Joint(P * off))
+        make = np.array if form == "samples" else pytest.importorskip("torch").tensor
+        return ufs.h_score_pair(make(f), make(g))
+
+    plain = score(f, g)
+    for scale in (1e160, 1e-200, 2.0**1020, 2.0**-1000, np.array([1e-150, 1e150])):
+        assert score(f * scale, g / scale) == about(plain, rel=1e-9)
+    for off in (1, 1 + 9e-10):
+        assert score(f + 3e13, g - 3e13, off) == about(score(f, g, off), rel=1e-12)
+        assert score(f, g, off) == about(plain, rel=1e-12)
+    with pytest.raises(ValueError, match="the products of f and g exceed the range of float64"):
+        score(f * 1e160, g)
+
+
+def test_best_weights_have_their_digits_at_rare_symbols() -> None:
+    rng = np.random.default_rng(19)
+    for _ in range(60):
+        n, m = (int(size) for size in rng.integers(2, 5, 2))
+        P = rng.dirichlet(np.ones(m), n) * 10.0 ** rng.uniform(-40, 0, (n, 1))
+        s = rng.integers(-3, 4, n).astype(float)
+        s[0] += (s == s[0]).all()
+        joint = Joint(P / P.sum())
+        cells = exact(joint.P.ravel())
+        rows = [cells[x * m : (x + 1) * m] for x in range(n)]
+        px, py = [mp.fsum(row) for row in rows], [mp.fsum(column) for column in zip(*rows, strict=True)]
+        rest = [value - mp.fsum(p * float(z) for p, z in zip(px, s, strict=True)) for value in map(mp.mpf, s.tolist())]
+        variance = mp.fsum(p * r**2 for p, r in zip(px, rest, strict=True))
+        best = [mp.fsum(rows[x][y] * rest[x] for x in range(n)) / py[y] / variance for y in range(m)]
+        error = mp.norm([a - b for a, b in zip(ufs.optimal_weights(s, joint)[0][:, 0].tolist(), best, strict=True)])
+        assert error <= 1e-12 * mp.norm(best)
+
+
+def test_layers_of_any_size_are_finite_or_refused_with_a_remedy() -> None:
+    rng = np.random.default_rng(21)
+
+    def wild(*shape: int) -> np.ndarray:
+        return rng.integers(-1, 2, shape) * 10.0 ** rng.uniform(-323, 308.2, shape)
+
+    for _ in range(300):
+        n, m, k = (int(size) for size in rng.integers(2, 4, 3))
+        joint = Joint(rng.dirichlet(np.ones(n * m)).reshape(n, m))
+        s, v, b, t = wild(n, k), wild(m, k), rng.choice([wild(m), rng.standard_normal(m)]), rng.standard_normal((n, k))
+        for call in (
+            lambda s=s, joint=joint: ufs.optimal_weights(s, joint),
+            lambda v=v, b=b, joint=joint: (ufs.optimal_features(v, b, joint),),
+            lambda v=v, b=b, t=t, joint=joint: ufs.hidden_layer_weights(v, b, t, joint, "tanh"),
+            lambda v=v, b=b, t=t, joint=joint: ufs.hidden_layer_weights(v, b, t, joint),
+            lambda s=s, v=v, b=b, joint=joint: (ufs.log_loss(s, v, b, joint),),
+        ):
+            refusal = ""
+            try:
+                found = call()
+            except ValueError as error:
+                found, refusal = (), str(error)
+            assert all(np.isfinite(values).all() for values in found)
+            assert bool(found) != ("scale " in refusal or "change the bias b" in refusal)
+
+
 # ---- divergences -----------------------------------------------------------------------------------------------------
 
 
@@ -431,6 +570,18 @@ def test_what_the_package_makes_of_a_distribution_it_takes_for_one(off: float) -
         assert ufs.kl_divergence(ufs.distribution(towards, p0, eps), p0) < math.inf
         with pytest.raises(ValueError, match="not perpendicular"):
             ufs.distribution(away, p0, eps)
+
+
+def test_a_sum_that_clipping_brings_beyond_its_tolerance_is_refused() -> None:
+    rng = np.random.default_rng(20)
+    for _ in range(500):
+        p0 = rng.dirichlet([5, 5])
+        small, total = -1e-14 * rng.random() * p0[0], 1 + 1e-9 - rng.integers(-3, 6) * EPS
+        try:
+            p = ufs.distribution((np.array([small, total - small]) - p0) / np.sqrt(p0), p0, 1)
+        except ValueError:
+            continue
+        assert ufs.kl_divergence(p, p0) > 0
 
 
 @pytest.mark.parametrize("form", [np.array, sp.csr_array])

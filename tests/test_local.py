@@ -239,6 +239,16 @@ def test_angles_are_accurate_however_small_and_come_ascending(angle: float) -> N
     assert found.shape == (2,)
 
 
+@pytest.mark.parametrize("small", [1e-12, 1e-9, 1e-3])
+@pytest.mark.parametrize("large", [0.5, 1.2, np.pi / 2 - 1e-9])
+def test_a_small_angle_beside_a_large_one_is_accurate(small: float, large: float) -> None:
+    p = np.full(6, 1 / 6)
+    e = np.linalg.qr(np.column_stack([np.ones(6), np.eye(6)[:, :5]]))[0][:, 1:]  # orthonormal but for their size
+    tilted = np.cos([small, large]) * e[:, :2] + np.sin([small, large]) * e[:, 2:4]
+    for f, g in ((e[:, :2], tilted), (tilted @ [[1, 2], [3, 1]], e[:, :2] @ [[1, 2], [1, 1]])):
+        assert ufs.feature_angles(f, g, p) == pytest.approx([small, large], rel=1e-12, abs=1e-14)
+
+
 def test_constant_and_dependent_columns_add_no_angle() -> None:
     f = np.array([3.0, 1.0, 0.0, 2.0])
     g = np.column_stack([1e6 * f, np.full(4, 0.1), f])

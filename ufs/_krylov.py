@@ -202,11 +202,8 @@ def eigenvectors(
     basis[:, :old] = found
     T = np.zeros((room, room))
     Q, R = _orthonormal(rng.standard_normal((len(found), width)), found, 0.0, rng)
-    step, size, near = (
-        0,
-        0,
-        0,
-    )  # the Gram matrix couples a new block with the basis vectors from `near` on, and no others
+    step = size = 0
+    near = 0  # the Gram matrix couples a new block with the basis vectors from here on, and no others
     patience, limit = budget
     look = max(wanted, 2 * LOOK)
     looks: list[tuple[int, float]] = []  # steps, and error over allowed error

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from ufs import _checks as check
 from ufs._backends import Library, Numpy, library_of
 from ufs._samples import matrix, not_finite, samples
+from ufs.dtm import _normalised
 from ufs.joint import Joint
 
 __all__ = ["HScore", "h_score", "h_score_pair"]
@@ -86,7 +87,8 @@ def h_score(features: Any, labels: Any = None, *, extractor: Callable[[Any], Any
         For features that are not numbers in one or two axes; for one that is not finite, naming the first such row and
         column; for labels that are not hashable, are floats other than integers, mark a missing value (None, NaN, NA,
         NaT), naming the first, or do not match the features in length; for pandas features and labels whose indices
-        differ; if there are no labels, or no sample; for an extractor in training mode, or without batches.
+        differ; if there are no labels, or no sample; for an extractor in training mode, or without batches; for samples
+        of a feature so large or so small that its square leaves the range of float64 (a table has no such bounds).
 
     Notes
     -----
@@ -119,7 +121,8 @@ def h_score(features: Any, labels: Any = None, *, extractor: Callable[[Any], Any
         raise ValueError("an extractor works on batches (inputs, labels): give an iterable of them, and no labels")
     if isinstance(labels, Joint):
         X = check.features(matrix(features, "features"), len(labels.px), "X", "features")
-        return _in_memory(lambda *basis: _of_table(X, labels, *basis), EPS)
+        X = _in_own_units(X, labels.px)
+        return _in_memory(lambda *basis: _of_table(X, labels, *basis[1:]), EPS)  # a table is centred by itself
     X, classes, codes = samples(features, labels)
     if len(X) == 0:
         raise ValueError("there are no samples: the H-score needs at least one")
@@ -148,7 +151,8 @@ def h_score_pair(f: Any, g: Any, joint: Joint | None = None) -> float:
     ------
     ValueError
         For features that are not numbers in one or two axes, are not finite, or do not match in shape; if one is an
-        array and the other a tensor; for pandas samples whose indices differ; if there is no sample.
+        array and the other a tensor; for pandas samples whose indices differ; if there is no sample; if products of f
+        and g exceed the range of float64.
 
     Examples
     --------
@@ -174,10 +178,20 @@ def h_score_pair(f: Any, g: Any, joint: Joint | None = None) -> float:
         if not library.finite(values):
             raise not_finite(values, 0, name)
     F, G = library.double(F), library.double(G)
-    p, q = (1 / len(F),) * 2 if joint is None else (library.array(w)[:, None] for w in (joint.px, joint.py))
-    F, G = F - (p * F).sum(0), G - (q * G).sum(0)
-    paired = p * (F * G).sum() if joint is None else (F * library.array(joint.P @ library.host(G))).sum()
-    return float(paired - ((F.T @ (p * F)) * (G.T @ (q * G))).sum() / 2)
+    if joint is None:
+        p = q = library.array(np.full((len(F), 1), 1 / len(F)))
+    else:
+        joint = _normalised(joint)
+        p, q = (library.array(marginal)[:, None] for marginal in (joint.px, joint.py))
+    with np.errstate(over="ignore", invalid="ignore"):
+        exponents = np.frexp(library.host(p.T @ abs(F)))[1]
+        unit = library.array(2.0 ** np.clip(exponents, -1000, 1000))
+        F, G = _centred(F / unit, p), _centred(G * unit, q)  # in which units does not count
+        paired = (p.T @ (F * G)).sum() if joint is None else (F * library.array(joint.P @ library.host(G))).sum()
+        score = float(paired - ((F.T @ (p * F)) * (G.T @ (q * G))).sum() / 2)
+    if not math.isfinite(score):
+        raise ValueError("the products of f and g exceed the range of float64: divide f or g by a large number")
+    return score
 
 
 class HScore:
@@ -837,10 +851,23 @@ def _of_batches(batches: Any, extractor: Callable[[Any], Any] | None) -> HScore:
     return result
 
 
-def _of_table(X: Any, joint: Joint, shift: Any = None, combined: Any = None) -> HScore:
+def _in_own_units(X: Any, p: Any) -> Any:
+    """Columns in powers of two, of which the squares are far from the ends of float64 however rare what varies is."""
+    X = np.ldexp(X, -np.frexp(np.abs(X).max(axis=0))[1])
+    varies = np.sqrt(p)[:, None] * np.abs(X - X[p.argmax()])
+    return np.ldexp(X, -np.frexp(varies.max(axis=0))[1])
+
+
+def _centred(values: Any, p: Any) -> Any:
+    """Values without their mean under p, a column."""
+    rest = values - values[int(p.argmax())]  # exact where it cancels, so that what rare symbols add is not lost
+    rest -= p.T @ rest
+    return rest
+
+
+def _of_table(X: Any, joint: Joint, combined: Any = None) -> HScore:
     result = HScore()
-    result._shift = joint.px @ X if shift is None else shift
-    X = X - result._shift
+    result._shift, X = joint.px @ X, _centred(X, joint.px[:, None] / joint.px.sum())
     if combined is not None:
         X, result._shift = X @ combined, np.zeros(combined.shape[1])
     result._rows = {y: y for y in range(len(joint.py))}

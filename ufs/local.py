@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.linalg import lu, qr, solve_triangular, subspace_angles
+from scipy.linalg import lu, qr, solve_triangular, svdvals
 
 from ufs import _checks as check
 
@@ -187,21 +187,22 @@ def distribution(phi: ArrayLike, p0: ArrayLike, eps: float) -> Array:
     check.same_shape("give one entry for each symbol", phi=phi, p0=p0)
     root = np.sqrt(p0)
     with np.errstate(over="ignore", invalid="ignore"):
-        p = p0 + eps * root * phi
+        p: Array = p0 + eps * root * phi
+        p[(p < 0) & (p >= -1e-14 * p0)] = 0
         mass = float(p.sum())
     if abs(mass - 1) > check.SUM_TOLERANCE:  # no number, if an entry is minus infinity: that is refused below
         raise ValueError(
             f"P would sum to {mass:.12g}: phi is not perpendicular to √P0; "
             "subtract its component along √P0 (phi - (phi * root).sum() * root, with root = np.sqrt(p0))"
         )
-    if (p < -1e-14 * p0).any():
+    if (p < 0).any():
         worst = np.unravel_index(np.argmin(phi / root), phi.shape)
         where = ", ".join(str(int(index)) for index in worst)
         raise ValueError(
             f"P[{where}] would be {p[worst]:.6g}: this phi gives a distribution for eps up to "
             f"{-root[worst] / phi[worst]:.6g}, and eps is {eps:g}"
         )
-    return np.maximum(p, 0)
+    return p
 
 
 def feature_vector(h: ArrayLike, p0: ArrayLike) -> Array:
@@ -275,8 +276,10 @@ def feature_angles(f: ArrayLike, g: ArrayLike, p: ArrayLike) -> Array:
 
     Notes
     -----
+    Each angle is that of a sine and a cosine, of which small angles and large ones have their digits.
+
     Source: A. Knyazev, M. Argentati, "Principal angles between subspaces in an A-based scalar product", SIAM J. Sci.
-    Comput. 23 (2002) 2008-2040, as implemented in :func:`scipy.linalg.subspace_angles`.
+    Comput. 23 (2002) 2008-2040.
 
     Examples
     --------
@@ -291,7 +294,9 @@ def feature_angles(f: ArrayLike, g: ArrayLike, p: ArrayLike) -> Array:
     for span, name in zip(spans, "fg", strict=True):
         if span.shape[1] == 0:
             raise ValueError(f"{name} is constant in all its columns: after centring it points nowhere")
-    return np.asarray(subspace_angles(*spans)[::-1])
+    smaller, larger = sorted(spans, key=lambda span: span.shape[1])
+    cosines = larger.T @ smaller
+    return np.asarray(np.arctan2(svdvals(smaller - larger @ cosines)[::-1], svdvals(cosines)))
 
 
 def sample_neighborhood(
@@ -365,7 +370,10 @@ def _normalised(p: Array, q: Array) -> tuple[Array, Array, Array]:
     """Both distributions divided by their sums, and p - q after that, to full precision however close they are."""
     total_p, total_q = math.fsum(p), math.fsum(q)
     excess = math.fsum(np.append(p, -q))
-    return p / total_p, q / total_q, (p - q - q * (excess / total_q)) / total_p
+    gap = (p - q - q * (excess / total_q)) / total_p
+    likeliest = np.argmax(p + q)
+    gap[likeliest] = -math.fsum(np.delete(gap, likeliest))  # next to 1, probabilities do not hold what they lack to it
+    return p / total_p, q / total_q, gap
 
 
 @dataclass(frozen=True, eq=False)
@@ -400,7 +408,7 @@ def _span(h: Array, p: Array, name: str) -> _Span:
     chosen = _independent(scaled / unit, np.maximum(RESOLUTION / unit, len(h) * EPS))
     if not chosen:
         return _Span(np.empty((len(h), 0)), np.empty((h.shape[1], 0)), np.empty(0), exponent)
-    root = np.sqrt(p)[:, None]
+    root = np.ldexp(1.0, np.frexp(p)[1] // 2)[:, None]  # near √p, and a power of two: nothing is rounded by it
     L, U = lu(root * (scaled / unit)[:, chosen], permute_l=True)
     own = root[np.argmax(np.abs(L), axis=0), 0]
     back = np.zeros((h.shape[1], len(chosen)))
@@ -422,10 +430,21 @@ def _independent(x: Array, noise: Array) -> list[int]:
 
 
 def _orthonormal(h: Array, p: Array, name: str = "h") -> Array:
-    """Orthonormal basis of the span of the vectors √p (h - E h); constant and dependent columns have no part in it."""
+    """Orthonormal basis of the span of the vectors √p (h - E h); constant and dependent columns have no part in it.
+
+    Combinations of vectors of the span: a Q would reach, by rounding, to likely symbols at which all of them vanish.
+    """
     basis = _span(h, p, name).basis
-    xi = np.sqrt(p)[:, None] * (basis - (p / p.sum()) @ basis)
-    return np.linalg.qr(xi / np.linalg.norm(xi, axis=0))[0]
+    return np.asarray(solve_triangular(_covariance_root(basis, p), _vectors(basis, p).T, trans="T").T)
+
+
+def _covariance_root(f: Array, p: Array) -> Array:
+    """R with RᵀR the covariance of f under p."""
+    return np.asarray(np.linalg.qr(_vectors(f, p), mode="r"))
+
+
+def _vectors(f: Array, p: Array) -> Array:
+    return np.asarray(np.sqrt(p)[:, None] * (f - (p / p.sum()) @ f))
 
 
 def _column(h: Array, name: str, j: int) -> str:

@@ -306,7 +306,9 @@ def optimal_features(v: ArrayLike, b: ArrayLike, joint: Joint) -> Array:
     array([[-3., -7.]])
     """
     Xi, mean, *_ = _features_for(v, b, joint)
-    return _in_range(Xi / np.sqrt(joint.px)[:, None] + mean, "s", "v", "up")
+    with np.errstate(over="ignore", invalid="ignore"):
+        s = Xi / np.sqrt(joint.px)[:, None] + mean
+    return _in_range(s, "s", "v", "up")
 
 
 def hidden_layer_weights(
@@ -382,6 +384,7 @@ def hidden_layer_weights(
     function = _activation(activation)
     t = check.features(t, joint.px.size, joint.x_name, "t")
     Xi, nearest, unseen, rounding = _features_for(v, b, joint)
+    nearest = _in_range(nearest, "the mean of a feature", "v", "up")
     nearest = nearest + unseen @ (unseen.T @ function.value(np.zeros(nearest.shape)))
     low, high = function.range
     mean = _within(nearest, unseen, low, high)
@@ -406,7 +409,8 @@ def _within(nearest: Array, unseen: Array, low: float, high: float) -> Array:
         return float(np.minimum(mean - low, high - mean).min())
 
     free = unseen.shape[1]
-    if free == 0 or np.isinf(high - low):
+    far = np.abs(nearest).max() > 2 * np.sqrt(len(nearest))  # what v sees of it is then beyond all of the range
+    if free == 0 or np.isinf(high - low) or far:
         return nearest
     sides, ends = np.vstack([-unseen, unseen]), np.concatenate([nearest - low, high - nearest])
     found = linprog(
@@ -565,10 +569,11 @@ def _exponents(h: Array) -> NDArray[np.intc]:
 
 
 def _mean_and_rest(h: Array, p: Array) -> tuple[Array, Array]:
-    """Means, and the features without them; an offset goes first, since it is no part of what is left."""
-    rest = h - h[0]
+    """Means, and the features without them; the value at the likeliest symbol goes first, where it cancels."""
+    offset = h[p.argmax()]
+    rest = h - offset
     mean = p @ rest
-    return h[0] + mean, rest - mean
+    return offset + mean, rest - mean
 
 
 def _centred(h: Array, p: Array) -> tuple[Array, Array, Array]:
@@ -579,19 +584,22 @@ def _centred(h: Array, p: Array) -> tuple[Array, Array, Array]:
     """
     units = _exponents(h)
     h = np.ldexp(h, -units)
-    spread = _exponents(h - h[0])
-    offset, rest = _mean_and_rest(np.ldexp(h - h[0], -spread), p)
-    mean = np.ldexp(h[0] + np.ldexp(offset, spread), units)
-    U, size, Vt = np.linalg.svd(np.sqrt(p)[:, None] * rest, full_matrices=h.shape[0] < h.shape[1])
+    offset = h[p.argmax()]
+    spread = _exponents(h - offset)
+    mean, rest = _mean_and_rest(np.ldexp(h - offset, -spread), p)
+    mean = np.ldexp(offset + np.ldexp(mean, spread), units)
+    Xi = np.sqrt(p)[:, None] * rest
+    _, size, Vt = np.linalg.svd(Xi, full_matrices=h.shape[0] < h.shape[1])
     rounding = EPS * max(h.shape) * (np.abs(Vt) @ np.ldexp(1.0, -spread))
     seen = np.append(size, np.zeros(len(Vt) - len(size))) > rounding
     rank = seen[: len(size)]
     units = units + spread
-    with np.errstate(over="ignore", invalid="ignore"):
-        inverse = np.ldexp((Vt[seen].T / size[rank]) @ U[:, : len(size)][:, rank].T, -units[:, None])
+    left = Xi @ Vt[seen].T / size[rank]  # the U of the SVD would have its rounding where Ξ is next to nothing
     free = np.where(np.abs(Vt[~seen].T) > NOISE, Vt[~seen].T, 0.0)
     unseen = np.linalg.qr(np.ldexp(free, units.min() - units[:, None]))[0]
-    return mean, inverse - unseen @ (unseen.T @ inverse), unseen
+    with np.errstate(over="ignore", invalid="ignore"):
+        inverse = np.ldexp((Vt[seen].T / size[rank]) @ left.T, -units[:, None])
+        return mean, inverse - unseen @ (unseen.T @ inverse), unseen
 
 
 def _blocks(s: Array, v: Array, b: Array, joint: Joint) -> tuple[Array, Array, Array, Array]:
