@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
-from collections.abc import Sized
+from collections.abc import Sequence, Sized
 from numbers import Real
 from typing import Any, TypeAlias
 
@@ -37,8 +37,8 @@ def shown(value: Any) -> str:
 def unmasked(values: Any, name: str) -> None:
     """Refuse what numpy.asarray would take from under a mask."""
     if np.ma.is_masked(values):
-        where = ", ".join(map(str, np.argwhere(np.ma.getmaskarray(values))[0]))
-        raise ValueError(f"{name}[{where}] is masked: give a value in its place, or leave it out")
+        where = np.argwhere(np.ma.getmaskarray(values))[0].tolist()
+        raise ValueError(f"{name}{where or ''} is masked: give a value in its place, or leave it out")
 
 
 def missing(value: Any) -> bool:
@@ -70,12 +70,16 @@ def array(values: Any, name: str) -> NDArray[Any]:
         tensor(values, name)
         values = values.detach().cpu().resolve_conj().resolve_neg()
         return np.asarray(values.double() if values.is_floating_point() else values)  # numpy has no bfloat16
-    if isinstance(values, list | tuple) and values and (is_tensor(values[0]) or np.ma.isMaskedArray(values[0])):
+    if isinstance(values, Sequence) and any(map(_is_array, set(map(type, values)))):
         values = [array(row, f"{name}[{number}]") for number, row in enumerate(values)]
     try:
         return np.asarray(values)
     except ValueError as error:
         raise ValueError(f"{name} is no array: give rows of the same length ({error})") from error
+
+
+def _is_array(kind: type) -> bool:
+    return hasattr(kind, "__array__") and not issubclass(kind, np.generic)
 
 
 def real(values: ArrayLike, name: str) -> Array:
@@ -142,10 +146,14 @@ def aligned(one: Any, other: Any, name: str, other_name: str) -> None:
     )
 
 
-def total(mass: float, name: str, remedy: str = "divide it by its sum, if it holds counts or weights") -> None:
+def total(values: Any, name: str, remedy: str = "divide it by its sum, if it holds counts or weights") -> None:
+    with np.errstate(over="ignore"):
+        mass = values.sum()
     if not abs(mass - 1) <= SUM_TOLERANCE:
         if abs(mass - 1) < NARROW:
             remedy += "; if it is of single or half precision, convert it to double before that: .astype(float)"
+        if mass == math.inf:
+            remedy = f"divide it by its largest entry, and then {remedy}"
         raise ValueError(f"{name} sums to {mass:.12g}, not 1: {remedy}")
 
 
@@ -210,7 +218,7 @@ def distribution(p: ArrayLike, name: str) -> Array:
     if values.size == 0 or values.ndim == 0:
         raise ValueError(f"{name} has shape {values.shape}: a distribution needs a row of probabilities")
     entries(np.isfinite(values) & (values >= 0), values, name, "is no probability: it must be finite and at least 0")
-    total(values.sum(), name)
+    total(values, name)
     return values
 
 

@@ -98,9 +98,12 @@ def _same(one: torch.Tensor, other: Any) -> bool:
 
 def as_inputs(network: torch.nn.Module, inputs: ArrayLike | torch.Tensor) -> torch.Tensor:
     """Inputs on the network's device and in its precision; integer tensors, symbols for an embedding, as they are."""
-    tensor = inputs if isinstance(inputs, torch.Tensor) else as_tensor(inputs, "inputs")
-    if not isinstance(inputs, torch.Tensor) and not tensor.is_floating_point():
-        tensor = tensor.double()
+    if isinstance(inputs, torch.Tensor):
+        check.tensor(inputs, "inputs")
+        tensor = inputs.detach()
+    else:
+        tensor = as_tensor(inputs, "inputs")
+        tensor = tensor if tensor.is_floating_point() else tensor.double()
     if tensor.ndim == 0 or len(tensor) == 0:
         raise ValueError(f"inputs have shape {tuple(tensor.shape)}: give one row for each sample or symbol")
     if tensor.is_complex():
@@ -114,9 +117,9 @@ def as_inputs(network: torch.nn.Module, inputs: ArrayLike | torch.Tensor) -> tor
 
 
 def as_tensor(values: ArrayLike, name: str) -> torch.Tensor:
-    """Shares the memory of an array that may be written to; torch has no others, so of those it takes a copy."""
-    check.unmasked(values, name)
-    array = np.require(values, requirements="W")
-    if array.dtype.kind not in "biuf":
-        raise ValueError(f"{name} have type {array.dtype}: give real numbers")
-    return torch.as_tensor(array)
+    """Shares the memory of an array that torch can have too: writable, not reversed, of a type that it knows."""
+    array = check.array(values, name)
+    if array.dtype.kind == "O" or array.dtype.itemsize > 8:
+        array = check.real(array, name)
+    check.real_type(array.dtype, name)
+    return torch.as_tensor(np.require(array, array.dtype.newbyteorder("="), ["C", "W"]))

@@ -303,10 +303,11 @@ def _binned(values: ArrayLike, bins: Any, name: str) -> Any:
     if bins is None:
         return values
     numbers = _continuous(values, name)
-    if np.ndim(bins) == 0:
+    edges = check.array(bins, what := f"the row of bin edges of {name}")
+    if edges.ndim == 0:
         return equal_mass_bins(values, bins)
-    edges = check.real(bins, f"the row of bin edges of {name}")
-    if edges.ndim != 1 or not (np.diff(edges) > 0).all():
+    edges = check.real(edges, what)
+    if edges.ndim != 1 or np.isnan(edges).any() or not (edges[:-1] < edges[1:]).all():
         raise ValueError(f"the bin edges of {name} must be one row of increasing numbers")
     return np.digitize(numbers, edges)
 

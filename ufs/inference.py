@@ -357,7 +357,7 @@ def simulate_error(
     >>> run.error.round(2)
     array([0.4 , 0.02])
     """
-    sizes = np.atleast_1d(np.asarray(n))
+    sizes = np.atleast_1d(check.array(n, "n"))
     if sizes.ndim != 1 or sizes.size == 0 or sizes.dtype.kind not in "iu" or sizes.min() < 1:
         raise ValueError(f"n = {n!r}: give sample sizes as integers of at least 1, in one row")
     check.counts(trials=trials)

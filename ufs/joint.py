@@ -79,7 +79,7 @@ class Joint:
         table = _float_table(self.P, "P")
         names = _names(self.P, table.shape, vars(self))
         _check_entries(table, "P", names)
-        check.total(table.sum(), "P", "divide it by its sum, or use Joint.from_counts for a table of counts")
+        check.total(table, "P", "divide it by its sum, or use Joint.from_counts for a table of counts")
         px, py = (np.asarray(table.sum(axis=axis)).ravel() for axis in (1, 0))
         _check_marginal(px, names["x_name"], names["x_labels"], "row")
         _check_marginal(py, names["y_name"], names["y_labels"], "column")

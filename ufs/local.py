@@ -234,6 +234,7 @@ def feature_vector(h: ArrayLike, p0: ArrayLike) -> Array:
     """
     p0 = check.reference(p0)
     check.axes(p0, 1, "p0", "flatten it, and h with it")
+    h = check.real(h, "h")
     values = check.features(h, p0.size, "p0")
     mean = (p0 / p0.sum()) @ values
     bad = np.flatnonzero(np.abs(mean) > 1e-9 * np.abs(values).max(axis=0))
@@ -242,7 +243,7 @@ def feature_vector(h: ArrayLike, p0: ArrayLike) -> Array:
             f"{_column(values, 'h', bad[0])} has mean {mean[bad[0]]:.6g} under p0, not 0: centre it first "
             "(h = h - h[0], then h - p0 @ h / sum(p0))"
         )
-    xi: Array = (np.sqrt(p0)[:, None] * values).reshape(np.shape(h))
+    xi: Array = (np.sqrt(p0)[:, None] * values).reshape(h.shape)
     return xi
 
 

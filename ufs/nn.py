@@ -243,7 +243,7 @@ def _affine(call: Call) -> bool:
     """Whether what left the layer is what its weights and bias make of what entered: a hook may have had a say."""
     t, W, c, left = _numpy(call.entered), _numpy(call.layer.weight).T, _bias(call.layer), _numpy(call.left)
     rounding = torch.finfo(call.left.dtype).eps ** 0.5
-    with np.errstate(invalid="ignore"):  # of a network that has diverged
+    with np.errstate(over="ignore", invalid="ignore"):  # of a network that has diverged
         size = np.abs(t) @ np.abs(W) + np.abs(c)
         return np.allclose(left, t @ W + c, rtol=0, atol=rounding * size, equal_nan=True)
 
@@ -453,6 +453,8 @@ def _watched(epochs: int, progress: bool) -> Any:
 
 
 def _labels(labels: ArrayLike | torch.Tensor, rows: int) -> torch.Tensor:
+    if isinstance(labels, torch.Tensor):
+        check.tensor(labels, "labels")
     values = labels if isinstance(labels, torch.Tensor) else as_tensor(labels, "labels")
     if values.is_floating_point() or values.is_complex() or values.dtype == torch.bool:
         raise ValueError(f"labels have type {values.dtype}: give integer classes, from 0")

@@ -91,9 +91,10 @@ def rotate(phi: ArrayLike, p0: ArrayLike, rng: np.random.Generator | int, draws:
     (True, True)
     """
     p = _reference_row(p0)
-    family = np.atleast_2d(check.finite(phi, "phi"))
+    phi = check.finite(phi, "phi")
+    family = np.atleast_2d(phi)
     if family.ndim != 2 or family.shape[1] != p.size:
-        raise ValueError(f"phi has shape {np.shape(phi)}: give vectors of length {p.size}, one in each row")
+        raise ValueError(f"phi has shape {phi.shape}: give vectors of length {p.size}, one in each row")
     size = float(np.abs(family).max()) or 1.0
     family = family / size
     worst = float(np.abs(family @ np.sqrt(p / p.sum())).max())
@@ -107,7 +108,7 @@ def rotate(phi: ArrayLike, p0: ArrayLike, rng: np.random.Generator | int, draws:
     check.counts(draws=(count := 1 if draws is None else draws))
     frames = _frames(check.generator(rng, "rng"), count, *span.shape)
     turned: Array = size * np.swapaxes(basis @ frames @ coordinates, -1, -2)
-    return turned.reshape(np.shape(phi) if draws is None else (draws, *np.shape(phi)))
+    return turned.reshape(phi.shape if draws is None else (draws, *phi.shape))
 
 
 def random_attribute(

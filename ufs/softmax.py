@@ -306,7 +306,9 @@ def optimal_features(v: ArrayLike, b: ArrayLike, joint: Joint) -> Array:
     array([[-3., -7.]])
     """
     Xi, mean, *_ = _features_for(v, b, joint)
-    return _in_range(Xi / np.sqrt(joint.px)[:, None] + mean, "s", "v", "up")
+    with np.errstate(invalid="ignore"):
+        s = Xi / np.sqrt(joint.px)[:, None] + mean
+    return _in_range(s, "s", "v", "up")
 
 
 def hidden_layer_weights(
@@ -382,10 +384,11 @@ def hidden_layer_weights(
     function = _activation(activation)
     t = check.features(t, joint.px.size, joint.x_name, "t")
     Xi, nearest, unseen, rounding = _features_for(v, b, joint)
+    nearest = _in_range(nearest, "the mean of s", "v", "up")
     nearest = nearest + unseen @ (unseen.T @ function.value(np.zeros(nearest.shape)))
     low, high = function.range
     mean = _within(nearest, unseen, low, high)
-    for z in np.flatnonzero(~((low + rounding < mean) & (mean + rounding < high))):
+    for z in np.flatnonzero(~((low < mean - rounding) & (mean + rounding < high))):
         other = ", and no other choice of what v leaves free helps" if unseen.size else ""
         raise ValueError(
             f"feature {z} should have the mean {nearest[z]:.6g}, which {activation} with its range ({low:g}, {high:g}) "
@@ -493,8 +496,9 @@ def composite_head(
 
 
 def _row(values: ArrayLike, size: int, of: str, name: str) -> Array:
+    values = check.real(values, name)
     row = check.features(values, size, of, name)
-    check.axes(np.asarray(values), 1, name, "give one number for each symbol")
+    check.axes(values, 1, name, "give one number for each symbol")
     return row[:, 0]
 
 
@@ -531,7 +535,7 @@ def _activation(name: str) -> _Activation:
 
 
 def _log_posterior(s: ArrayLike, v: ArrayLike, b: ArrayLike) -> Array:
-    s, v, b = (np.asarray(values) for values in (s, v, b))
+    s, v = check.real(s, "s"), check.real(v, "v")
     s = check.features(s, len(s) if s.ndim else 0, "X", "s")
     v = check.features(v, len(v) if v.ndim else 0, "Y", "v")
     _same_columns(s=s, v=v)
