@@ -907,3 +907,24 @@ def test_a_penalty_that_is_no_finite_number_is_refused() -> None:
     for value in (torch.tensor(torch.nan), torch.zeros(2), 1.0):
         with pytest.raises(ValueError, match="at the start: let it return a finite scalar tensor"):
             nn.fit_exact(nn.mlp((8, 6), [], seed=0), x1_table(0), penalty=lambda network, x, value=value: value)
+
+
+class ZeroHeads(torch.nn.Module):
+    """The output is that of the first one."""
+
+    def __init__(self):
+        super().__init__()
+        self.head, self.auxiliary = (torch.nn.Linear(3, 3) for _ in range(2))
+        for parameter in self.parameters():
+            torch.nn.init.zeros_(parameter)
+
+    def forward(self, x):
+        logits = self.head(x)
+        self.auxiliary(2 * x)
+        return logits
+
+
+def test_of_two_heads_that_are_zero_the_one_that_gives_the_output_is_read():
+    reading = nn.read(ZeroHeads(), np.eye(3))
+    np.testing.assert_array_equal(reading.s, np.eye(3))
+    np.testing.assert_array_equal(reading.layers[0].t, 2 * np.eye(3))

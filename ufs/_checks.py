@@ -42,8 +42,8 @@ def unmasked(values: Any, name: str) -> None:
 
 
 def missing(value: Any) -> bool:
-    """None, NaN, NaT, masked, the NA of pandas, which does not even say whether it equals itself; a tuple with one."""
-    if isinstance(value, tuple):
+    """None, NaN, NaT, masked, the NA of pandas, which does not even say whether it equals itself; what holds one."""
+    if isinstance(value, tuple | frozenset):
         return any(map(missing, value))
     try:
         return value is None or value is np.ma.masked or bool(value != value)
@@ -175,14 +175,15 @@ def epsilons(values: ArrayLike) -> Array:
 def number(value: Any) -> float:
     """A setting as a float, and nan if it is no number: so every range refuses True, a string, an array and 10**400."""
     try:
-        return float(value) if isinstance(value, Real) and not isinstance(value, bool) else math.nan
+        return float(value) if isinstance(value, Real) and not isinstance(value, bool | np.timedelta64) else math.nan
     except OverflowError:
         return math.nan
 
 
 def integer(value: Any) -> int | None:
     """A setting as an int, and None if it is no integer; True is none, and 2.0 is none either."""
-    return int(value) if isinstance(value, int | np.integer) and not isinstance(value, bool) else None
+    # to numpy a duration is an integer
+    return int(value) if isinstance(value, int | np.integer) and not isinstance(value, bool | np.timedelta64) else None
 
 
 def counts(**settings: int) -> None:

@@ -69,6 +69,7 @@ class Call(NamedTuple):
 def linear_calls(network: torch.nn.Module, inputs: torch.Tensor) -> tuple[list[Call], int]:
     """Calls of Linear layers in their order, and the index of the one that gives the output: -1 if none does."""
     calls: list[Call] = []
+    returned: list[torch.Tensor] = []
 
     def note(
         layer: torch.nn.Module, given: tuple[torch.Tensor, ...], named: Mapping[str, torch.Tensor], left: torch.Tensor
@@ -76,6 +77,7 @@ def linear_calls(network: torch.nn.Module, inputs: torch.Tensor) -> tuple[list[C
         assert isinstance(layer, torch.nn.Linear)
         entered = given[0] if given else named["input"]
         calls.append(Call(layer, entered.clone(), left.clone()))
+        returned.append(left)
 
     linears = [module for module in network.modules() if isinstance(module, torch.nn.Linear)]
     hooks = [module.register_forward_hook(note, with_kwargs=True) for module in linears]
@@ -85,8 +87,9 @@ def linear_calls(network: torch.nn.Module, inputs: torch.Tensor) -> tuple[list[C
     finally:
         for handle in hooks:
             handle.remove()
-    heads = (i for i in reversed(range(len(calls))) if _same(calls[i].left, output))
-    return calls, next(heads, -1)
+    heads = [i for i, call in enumerate(calls) if _same(call.left, output)]
+    # layers that are zero, as some are at the start, give the same output: it is the tensor of one of them
+    return calls, max(heads, key=lambda i: (returned[i] is output, i), default=-1)
 
 
 def _same(one: torch.Tensor, other: Any) -> bool:

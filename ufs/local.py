@@ -449,8 +449,8 @@ def _largest_eps(p0: Array) -> float:
 
 def _eps_within_simplex(eps: float, p0: Array) -> float:
     """Refuse an ε at which some information vector of length 1 does not belong to a distribution."""
-    limit = _largest_eps(p0)
-    if check.eps(eps) > limit * (1 + 1e-12):
+    limit, eps = _largest_eps(p0), check.eps(eps)
+    if eps > limit * (1 + 1e-12):
         rarest = int(np.argmin(p0))
         raise ValueError(
             f"eps = {eps:g}: beyond {limit:.6g} some vectors of length 1 give negative probabilities; choose eps at "

@@ -184,7 +184,7 @@ def captured(h: ArrayLike, joint: Joint, of: str = "Y") -> float:
     >>> round(captured([3, 1], joint), 12), captured([1, 1], joint)
     (0.64, 0.0)
     """
-    if of not in ("X", "Y"):
+    if not isinstance(of, str) or of not in ("X", "Y"):
         raise ValueError(f"of = {of!r}: features are of 'Y' or of 'X'")
     B, p = (dtm(joint).T, joint.py) if of == "Y" else (dtm(joint), joint.px)
     xi = _orthonormal(check.features(h, p.size, of), p)
@@ -221,12 +221,13 @@ def averaged_exponent(h: ArrayLike, joint: Joint, spread: float, eps: float, of:
     >>> round(averaged_exponent([1, -1], joint, spread=4, eps=0.1), 6)
     0.0032
     """
+    seen = captured(h, joint, of)
     symbols, asked = (joint.px.size, joint.x_name) if of == "Y" else (joint.py.size, joint.y_name)
     if symbols == 1:
         raise ValueError(f"{asked} has a single symbol: it has no attribute")
     if not 0 <= check.number(spread) < math.inf:
         raise ValueError(f"spread = {spread!r}: a mean squared distance must be finite and at least 0")
-    root = math.sqrt(captured(h, joint, of)) * math.sqrt(spread / (8 * (symbols - 1))) * check.eps(eps)
+    root = math.sqrt(seen) * math.sqrt(spread / (8 * (symbols - 1))) * check.eps(eps)
     return root * root
 
 
