@@ -371,6 +371,10 @@ def test_a_state_that_is_taken_can_be_shown(figure):
         (lambda: ufs.Certificate("R1", "2", 0.5, 0.1, (0.1, 1)), "order = '2'"),
         (lambda: ufs.Certificate("R1", np.nan, 0.5, 0.1, (0.1, 1)), "order = nan"),
         (lambda: ufs.Certificate("R1", 2, None, 0.1, (0.1, 1)), "range = None"),
+        *(
+            (lambda r=r: ufs.Certificate("R1", 2, r, 0.1, (0.1, 1)), "range = ")
+            for r in (5, 0.05, np.inf, "nan", pd.NA, np.datetime64("NaT"), np.array([0.5, 0.6]))
+        ),
         (lambda: ufs.Certificate("R1", 2, 0.5, 0.1, None), "eps"),
         (lambda: ufs.Certificate("R1", 2, 0.5, 0.1, (1, 0.1)), r"eps = \(1, 0\.1\)"),
         (lambda: ufs.plot.heatmap(None, [[1]], "a", "b"), "ax is a NoneType"),
