@@ -20,6 +20,7 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import ArrayLike, NDArray
+from scipy.linalg import qr
 from scipy.optimize import linprog, nnls
 from scipy.special import expit, log_softmax, logit
 
@@ -42,6 +43,7 @@ __all__ = [
 Array: TypeAlias = NDArray[np.float64]
 
 EPS = float(np.finfo(float).eps)
+PROJECTIONS = 3  # each leaves, of what columns of very different size bring in, no more than rounding makes of it
 NOISE = 1e-12  # of an entry of a unit vector, which columns of very different size would blow up
 
 
@@ -594,8 +596,12 @@ def _centred(h: Array, p: Array) -> tuple[Array, Array, Array]:
     with np.errstate(over="ignore", invalid="ignore"):
         inverse = np.ldexp((Vt[seen].T / size[rank]) @ U[:, : len(size)][:, rank].T, -units[:, None])
     free = np.where(np.abs(Vt[~seen].T) > NOISE, Vt[~seen].T, 0.0)
-    unseen = np.linalg.qr(np.ldexp(free, units.min() - units[:, None]))[0]
-    return mean, inverse - unseen @ (unseen.T @ inverse), unseen
+    unseen = np.zeros(free.shape)
+    order = np.argsort(units)  # large entries first: then a QR decomposition keeps the digits of the small ones
+    unseen[order] = qr(np.ldexp(free, units.min() - units[:, None])[order], mode="economic", pivoting=True)[0]
+    for _ in range(PROJECTIONS if free.size else 0):
+        inverse = inverse - unseen @ (unseen.T @ inverse)
+    return mean, inverse, unseen
 
 
 def _blocks(s: Array, v: Array, b: Array, joint: Joint) -> tuple[Array, Array, Array, Array]:
