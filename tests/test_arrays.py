@@ -5,6 +5,7 @@ from decimal import Decimal
 from fractions import Fraction
 
 import numpy as np
+import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
@@ -166,3 +167,14 @@ def test_an_edge_that_is_no_number_is_no_edge():
     with pytest.raises(ValueError, match="the bin edges of x must be one row of increasing numbers"):
         ufs.ace(H, Y, bins=([np.nan], None))
     assert ufs.ace(H, Y, bins=([-np.inf, 0, np.inf], None)).joint.x_labels == (1, 2)
+
+
+@pytest.mark.parametrize("function", [ufs.kl_divergence, ufs.chi2_divergence, ufs.chernoff_information])
+def test_distributions_whose_symbols_stand_in_two_orders_are_refused_and_both_remedies_work(function):
+    p, q = pd.Series([0.2, 0.3, 0.5], list("abc")), pd.Series([0.5, 0.3, 0.2], list("cba"))
+    message = r"has the index 'a' and that of \w+ 'c': pair them by index, (\w+)\.loc\[(\w+)\.index\], or by position"
+    with pytest.raises(ValueError, match=message):
+        function(p, q)
+    assert function(p, q.loc[p.index]) == pytest.approx(0, abs=1e-15)
+    assert function(p, q.to_numpy()) > 0.01
+    assert function(p, q.tolist()) == function(p.to_numpy(), q)

@@ -227,6 +227,9 @@ def distributions(**named: ArrayLike) -> list[Array]:
     """Distributions over the same alphabet, each named as the caller knows it."""
     checked = {name: distribution(p, name) for name, p in named.items()}
     same_shape("they must be over the same alphabet", **checked)
+    (first, one), *others = named.items()
+    for name, other in others:
+        aligned(one, other, first, name)
     return list(checked.values())
 
 
