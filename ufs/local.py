@@ -52,7 +52,7 @@ def kl_divergence(p: ArrayLike, q: ArrayLike) -> float:
     ------
     ValueError
         For shapes that differ, and for an argument that is empty, has a negative, NaN or infinite entry, or sums to
-        something further than 1e-9 from 1.
+        something further than 1e-9 from 1; for two pandas series whose indices differ.
 
     Notes
     -----
