@@ -2,7 +2,8 @@
 
 Nothing that a reader has set up for themselves may reach a stored output:
 no backend and no matplotlibrc, nothing that Python or IPython do at their
-start, no warnings that others do not see, no other kernel of the same name.
+start, no warnings that others do not see, no assertion left out, no other
+kernel of the same name.
 """
 
 import os
@@ -13,7 +14,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from unittest import mock
 
-LEFT_OUT = ("JUPYTER_PATH", "PYTHONSTARTUP", "PYTHONWARNINGS")
+LEFT_OUT = (
+    "JUPYTER_PATH",
+    "PYTHONDEVMODE",
+    "PYTHONOPTIMIZE",
+    "PYTHONSTARTUP",
+    "PYTHONWARNINGS",
+)
 
 
 @contextmanager

@@ -431,3 +431,28 @@ def test_running_means_find_the_gaussian_modes() -> None:
 def test_bad_input_is_refused(call: Callable[[], object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         call()
+
+
+@pytest.mark.parametrize("constant", ["given_x", "given_y"])
+def test_a_smoother_that_makes_constants_is_refused_wherever_it_stands(constant):
+    x, y = np.random.default_rng(0).standard_normal((2, 20))
+    for start in (None, x[:, None]):
+        for nothing in (lambda v: 0 * v, lambda v: 0 * v + v.mean(axis=0)):
+            smoothers = (nothing, lambda v: v) if constant == "given_x" else (lambda v: v, nothing)
+            with pytest.raises(ValueError, match=f"what the smoother {constant} makes of random values are constant"):
+                ace(x, y, smoothers=smoothers, start=start)
+
+
+@pytest.mark.parametrize(
+    ("smooth", "message"),
+    [
+        (lambda v: np.ma.masked_array(v, np.arange(len(v))[:, None] == 1), r"\[1, 0\] is masked"),
+        (lambda v: v + 0j, "is of type complex128"),
+        (lambda v: "a", "is of type <U1"),
+        (None, "is a NoneType: give a function"),
+    ],
+)
+def test_what_a_smoother_returns_is_read_as_any_array(smooth, message):
+    x, y = np.random.default_rng(0).standard_normal((2, 20))
+    with pytest.raises(ValueError, match=f"the smoother given_y .*{message}"):
+        ace(x, y, smoothers=(lambda v: v, smooth))

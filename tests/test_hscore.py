@@ -1034,6 +1034,28 @@ def test_files_that_are_refused(tmp_path):
         HScore.load(tmp_path / "g.npz")
 
 
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"classes": np.array([0, 0])}, "do not fit together"),
+        ({"classes": np.array(3)}, "do not fit together"),
+        ({"classes": np.array([0.5, 1])}, "do not fit together"),
+        ({"classes": np.array([0, None])}, "Object arrays"),
+        ({"shift": np.array([[1.0]])}, "do not fit together"),
+        ({"counts": np.array([-1.0, 2.0])}, "classes without samples"),
+        ({"counts": np.array([np.nan, 2.0])}, "classes without samples"),
+        ({"gram": np.array([[1j]])}, "gram is of type complex128"),
+        ({"sums": np.array([["a"], ["b"]])}, "sums is of type <U1"),
+    ],
+)
+def test_arrays_that_are_no_statistics_are_refused_with_their_file(tmp_path, changed, message):
+    HScore().update([1.0, 2.0], [0, 1]).save(tmp_path / "a")
+    with np.load(tmp_path / "a") as arrays:
+        np.savez(tmp_path / "b.npz", **dict(arrays) | changed)
+    with pytest.raises(ValueError, match=rf"b\.npz is damaged: .*{message}"):
+        HScore.load(tmp_path / "b.npz")
+
+
 def test_effective_dimension():
     X, y = clouds(5000, 4, spread=0)
     assert HScore().update(X, y).effective_dimension == pytest.approx(4, abs=0.02)

@@ -511,9 +511,9 @@ def test_progress_is_shown_and_silenced(capfd: pytest.CaptureFixture[str]) -> No
         ({"weights": [0, 0]}, "without mass"),
         ({"weights": [1, 1, 1]}, "one for each of 2 rows"),
         ({"lr": 0}, "lr = 0"),
-        ({"labels": ["a", "b"]}, "labels have type <U1: give real numbers"),
-        ({"inputs": [["a"], ["b"]]}, "inputs have type <U1: give real numbers"),
-        ({"inputs": np.eye(2) * 1j}, "inputs have type complex128"),
+        ({"labels": ["a", "b"]}, "labels is of type <U1: it must hold real numbers"),
+        ({"inputs": [["a"], ["b"]]}, "inputs is of type <U1: it must hold real numbers"),
+        ({"inputs": np.eye(2) * 1j}, "inputs is of type complex128"),
         ({"inputs": torch.eye(2) * 1j}, "inputs have type torch.complex64"),
         ({"inputs": np.ma.array(np.eye(2), mask=[[0, 0], [1, 0]])}, r"inputs\[1, 0\] is masked"),
         ({"labels": np.ma.array([0, 1], mask=[0, 1])}, r"labels\[1\] is masked"),
@@ -907,3 +907,24 @@ def test_a_penalty_that_is_no_finite_number_is_refused() -> None:
     for value in (torch.tensor(torch.nan), torch.zeros(2), 1.0):
         with pytest.raises(ValueError, match="at the start: let it return a finite scalar tensor"):
             nn.fit_exact(nn.mlp((8, 6), [], seed=0), x1_table(0), penalty=lambda network, x, value=value: value)
+
+
+class ZeroHeads(torch.nn.Module):
+    """The output is that of the first one."""
+
+    def __init__(self):
+        super().__init__()
+        self.head, self.auxiliary = (torch.nn.Linear(3, 3) for _ in range(2))
+        for parameter in self.parameters():
+            torch.nn.init.zeros_(parameter)
+
+    def forward(self, x):
+        logits = self.head(x)
+        self.auxiliary(2 * x)
+        return logits
+
+
+def test_of_two_heads_that_are_zero_the_one_that_gives_the_output_is_read():
+    reading = nn.read(ZeroHeads(), np.eye(3))
+    np.testing.assert_array_equal(reading.s, np.eye(3))
+    np.testing.assert_array_equal(reading.layers[0].t, 2 * np.eye(3))

@@ -10,6 +10,7 @@ from fractions import Fraction
 
 import dask
 import dask.array as da
+import dask.dataframe
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -193,6 +194,25 @@ def test_in_every_form_what_is_missing_is_refused_with_its_place(form, data):
         h_score(np.arange(len(made)), made)
 
 
+@pytest.mark.parametrize("nothing", [None, np.nan, pd.NA, "nothing", ""])
+def test_what_an_array_of_strings_takes_for_missing_is_no_symbol(nothing):
+    words = np.array(["a", nothing, "b"], np.dtypes.StringDType(na_object=nothing))
+    for joint in JOINTS.values():
+        with pytest.raises(ValueError, match=r"x\[1\] = .*is missing: leave out the samples that have no symbol"):
+            joint(words, [0, 1, 0])
+    with refused("labels[1] = "):
+        h_score([0, 1, 0], words)
+    assert Joint.from_samples(words[[0, 2]], [0, 1]).x_labels == ("a", "b")
+    plain = words[[0, 2]].astype(np.dtypes.StringDType())
+    assert Joint.from_samples(plain, [0, 1]).x_labels == ("a", "b")
+
+
+def test_a_set_with_a_missing_value_is_none():
+    for gap in (None, np.nan, pd.NA):
+        with refused("x[1] = frozenset("):
+            Joint.from_samples([frozenset([1]), frozenset([gap])], [0, 1])
+
+
 # ---- what numpy would merge, cut or blow up --------------------------------------------------------------------------
 
 
@@ -312,6 +332,8 @@ def test_blocks_are_joined_as_python_joins_them(kind, data):
         ([5], np.array([5], "m8[D]"), ("5", "5 days")),
         (np.array(["2500-01-01"], "M8[D]"), np.array(["2026-01-01"], "M8[ns]"), ("2500-01-01", "2026-01-01T00")),
         ([(1, "a")], [1], ("(1, 'a')", "1")),
+        (np.array([1j]), np.array([1]), ("1j", "1")),
+        (np.array([1j]), np.array([1j], np.complex64), ("1j", "1j")),
     ],
 )
 def test_blocks_of_different_kinds_are_refused_with_their_numbers(one, other, shown):
@@ -345,6 +367,16 @@ def test_what_stands_beside_a_dask_array_is_taken_as_it_is():
     assert set(dask_statistics(x[:, None], [0, "0", "0"]).classes) == {0, "0"}
     with refused("a ndarray has no blocks: make it a Dask array, dask.array.from_array"):
         dask_joint(np.arange(3), np.arange(3))
+
+
+def test_collections_of_dask_without_blocks_of_rows_are_told_to_become_arrays():
+    frame = dask.dataframe.from_pandas(pd.DataFrame({"a": [1.0, 2.0, 4.0], "b": [0, 1, 0]}), npartitions=2)
+    with refused("a DataFrame of Dask is no array: call its to_dask_array()"):
+        dask_statistics(frame[["a"]], frame["b"])
+    assert dask_statistics(frame[["a"]].to_dask_array(), frame["b"].to_dask_array()).n == 3
+    with refused("a Series of Dask is no array: call its to_dask_array()"):
+        dask_joint(frame["b"], frame["b"])
+    assert dask_joint(frame["b"].to_dask_array(), frame["b"].to_dask_array()).x_labels == (0, 1)
 
 
 # ---- pandas pairs by index, numpy by position ------------------------------------------------------------------------

@@ -9,11 +9,13 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from enum import Enum
 from fractions import Fraction
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import traitlets
 from matplotlib.figure import Figure
@@ -31,11 +33,11 @@ SCALARS = {"int", "float", "bool", "str", "None", "np.random.Generator"}
 
 # What no setting of the kind may be. A row holds one good value, so that only its being a row can be the fault.
 ROWS = ([2], np.array([2]))
-NUMBERS = (True, np.True_, "3", b"3", np.nan, np.inf, -np.inf, -1, 1j, *ROWS, {}, 10**400)
+NUMBERS = (True, np.True_, np.timedelta64(3), "3", b"3", np.nan, np.inf, -np.inf, -1, 1j, *ROWS, {}, 10**400)
 REAL = (*NUMBERS, None)
 WHOLE = (*NUMBERS, None, 0, 1.5, 2.0, 2**70)
-SEED = (True, "a", "3", np.nan, 1.5, 2.0, -1, *ROWS, None, np.random)
-WORD = (True, "3", "", np.nan, -1, 1.5, None, *ROWS)
+SEED = (True, np.timedelta64(3), "a", "3", np.nan, 1.5, 2.0, -1, *ROWS, None, np.random)
+WORD = (True, "3", "", np.nan, -1, 1.5, None, pd.NA, np.array([]), *ROWS)
 
 P = np.array([[0.30, 0.06, 0.04], [0.05, 0.24, 0.03], [0.05, 0.05, 0.18]])
 LARGE = ufs.Joint(np.diag([0.15, 0.1, 0.05, 0.02]) + 0.0425)
@@ -276,6 +278,52 @@ def test_an_integer_of_any_type_is_an_integer(number):
     assert ufs.modes(JOINT, number).sigma.size == 2
 
 
+OF_ANY_TYPE = {
+    "share": lambda value: JOINT.faded(value).P,
+    "confidence": lambda value: ufs.simulate_error([0, 1, 2], P1, P2, n=5, trials=10, confidence=value).high,
+    "eps": lambda value: ufs.sample_neighborhood(P0, value, rng=0),
+    "tolerance": lambda value: ufs.ace(X, Y, tolerance=value).f,
+    "momentum": lambda value: fitted(momentum=value),
+    "lr": lambda value: fitted(lr=value),
+}
+
+
+def fitted(**settings: Any) -> Any:
+    network = networks()[0]
+    ufs.nn.fit_samples(network, np.eye(3)[X], X, **({"epochs": 2, "lr": 0.1, "progress": False} | settings))
+    return ufs.nn.read(network, np.eye(3)).v
+
+
+class Third(float, Enum):
+    number = 0.3
+
+
+@pytest.mark.parametrize("name", OF_ANY_TYPE)
+def test_settings_of_every_type_of_number_do_the_same(name):
+    for number in (Fraction(3, 10), Third.number, np.float16(0.3), np.float32(0.3), np.longdouble("0.3")):
+        np.testing.assert_array_equal(OF_ANY_TYPE[name](number), OF_ANY_TYPE[name](float(number)))
+    for number in (np.int8(2), np.uint64(2), np.int64(2)):
+        np.testing.assert_array_equal(fitted(batch_size=number), fitted(batch_size=2))
+
+
+@pytest.mark.parametrize("eps", [Third.number, Fraction(9, 10), np.longdouble(2)])
+def test_a_radius_of_any_type_that_is_too_large_is_told_the_largest(eps):
+    with pytest.raises(ValueError, match=r"eps = \S+: beyond 0.25 some vectors"):
+        ufs.sample_neighborhood([1 / 17, 16 / 17], eps)
+
+
+def test_labels_come_in_order():
+    for labels in (3, {"a", "b", "c"}, frozenset("abc")):
+        with pytest.raises(ValueError, match=f"x_labels is a {type(labels).__name__}: give the labels in order"):
+            ufs.Joint(P, x_labels=labels)
+    assert ufs.Joint(P, x_labels={"a": 1, "b": 2, "c": 3}.keys()).x_labels == ("a", "b", "c")
+
+
+def test_statistics_merge_with_statistics():
+    with pytest.raises(ValueError, match="a int is no HScore: make one with"):
+        ufs.HScore().merge(3)
+
+
 NETWORK = SimpleNamespace(s=np.ones((3, 1)) * [[1], [2], [4]], v=np.ones((3, 1)) * [[1], [3], [2]])
 RUNS = [{"family": "a", "name": name, "seed": 0, "H": h, "accuracy": h} for name, h in (("m", 0.1), ("n", 0.3))]
 RATES = {"product": 1e11, "number": 2e-9, "end": 3e10, "call": 1e-3}
@@ -323,6 +371,10 @@ def test_a_state_that_is_taken_can_be_shown(figure):
         (lambda: ufs.Certificate("R1", "2", 0.5, 0.1, (0.1, 1)), "order = '2'"),
         (lambda: ufs.Certificate("R1", np.nan, 0.5, 0.1, (0.1, 1)), "order = nan"),
         (lambda: ufs.Certificate("R1", 2, None, 0.1, (0.1, 1)), "range = None"),
+        *(
+            (lambda r=r: ufs.Certificate("R1", 2, r, 0.1, (0.1, 1)), "range = ")
+            for r in (5, 0.05, np.inf, "nan", pd.NA, np.datetime64("NaT"), np.array([0.5, 0.6]))
+        ),
         (lambda: ufs.Certificate("R1", 2, 0.5, 0.1, None), "eps"),
         (lambda: ufs.Certificate("R1", 2, 0.5, 0.1, (1, 0.1)), r"eps = \(1, 0\.1\)"),
         (lambda: ufs.plot.heatmap(None, [[1]], "a", "b"), "ax is a NoneType"),

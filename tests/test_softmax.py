@@ -523,3 +523,30 @@ def test_the_exact_best_features_differ_by_a_relative_order_one() -> None:
 def test_bad_input_is_refused_with_a_remedy(call: Callable[[ufs.Joint], Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         call(weak(0.1))
+
+
+@pytest.mark.parametrize("small", [1.0, 1e-3, 1e-8, 1e-12, 1e-20, 1e-50])
+def test_dependent_columns_of_very_different_size_say_together_what_one_says(small):
+    joint = ufs.Joint([[0.30, 0.06, 0.04], [0.05, 0.24, 0.03], [0.05, 0.05, 0.18]])
+    v, b = np.array([1.0, 2.0, 4.0]), np.log(joint.py) + np.array([0.1, -0.2, 0.05])
+    alone = ufs.optimal_features(v, b, joint)
+    shares = np.array([1, small]) / (1 + small**2)  # of the shortest of all features with the same products
+    W = ufs.hidden_layer_weights(v, b, np.eye(3), joint, "identity")[0]
+    for turn in (slice(None), slice(None, None, -1)):
+        both = np.column_stack([v, small * v])[:, turn]
+        np.testing.assert_allclose(ufs.optimal_features(both, b, joint)[:, turn], alone * shares, rtol=1e-13)
+        found = ufs.hidden_layer_weights(both, b, np.eye(3), joint, "identity")[0]
+        np.testing.assert_allclose(found[:, turn], W * shares, rtol=1e-12)
+        weights = ufs.optimal_weights(np.column_stack([v, small * v])[:, turn], joint)[0]
+        np.testing.assert_allclose(weights[:, turn], ufs.optimal_weights(v, joint)[0] * shares, rtol=1e-12)
+
+
+def test_products_do_not_depend_on_the_size_of_dependent_columns():
+    joint = ufs.Joint([[0.30, 0.06, 0.04], [0.05, 0.24, 0.03], [0.05, 0.05, 0.18]])
+    rng, b = np.random.default_rng(0), np.log(joint.py)
+    for small in (1e-3, 1e-8, 1e-20, 1e-50):
+        two = rng.standard_normal((3, 2))
+        four = two @ rng.standard_normal((2, 4)) * [1, small, 1 / small, small**2]
+        products, expected = ufs.optimal_features(four, b, joint) @ four.T, ufs.optimal_features(two, b, joint) @ two.T
+        centred = [table - table.mean(axis=1, keepdims=True) for table in (products, expected)]
+        np.testing.assert_allclose(*centred, atol=1e-11)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
-from collections.abc import Sized
+from collections.abc import Sequence, Sized
 from numbers import Real
 from typing import Any, TypeAlias
 
@@ -37,13 +37,13 @@ def shown(value: Any) -> str:
 def unmasked(values: Any, name: str) -> None:
     """Refuse what numpy.asarray would take from under a mask."""
     if np.ma.is_masked(values):
-        where = ", ".join(map(str, np.argwhere(np.ma.getmaskarray(values))[0]))
-        raise ValueError(f"{name}[{where}] is masked: give a value in its place, or leave it out")
+        where = np.argwhere(np.ma.getmaskarray(values))[0].tolist()
+        raise ValueError(f"{name}{where or ''} is masked: give a value in its place, or leave it out")
 
 
 def missing(value: Any) -> bool:
-    """None, NaN, NaT, masked, the NA of pandas, which does not even say whether it equals itself; a tuple with one."""
-    if isinstance(value, tuple):
+    """None, NaN, NaT, masked, the NA of pandas, which does not even say whether it equals itself; what holds one."""
+    if isinstance(value, tuple | frozenset):
         return any(map(missing, value))
     try:
         return value is None or value is np.ma.masked or bool(value != value)
@@ -70,12 +70,16 @@ def array(values: Any, name: str) -> NDArray[Any]:
         tensor(values, name)
         values = values.detach().cpu().resolve_conj().resolve_neg()
         return np.asarray(values.double() if values.is_floating_point() else values)  # numpy has no bfloat16
-    if isinstance(values, list | tuple) and values and (is_tensor(values[0]) or np.ma.isMaskedArray(values[0])):
+    if isinstance(values, Sequence) and any(map(_is_array, set(map(type, values)))):
         values = [array(row, f"{name}[{number}]") for number, row in enumerate(values)]
     try:
         return np.asarray(values)
     except ValueError as error:
         raise ValueError(f"{name} is no array: give rows of the same length ({error})") from error
+
+
+def _is_array(kind: type) -> bool:
+    return hasattr(kind, "__array__") and not issubclass(kind, np.generic)
 
 
 def real(values: ArrayLike, name: str) -> Array:
@@ -142,10 +146,14 @@ def aligned(one: Any, other: Any, name: str, other_name: str) -> None:
     )
 
 
-def total(mass: float, name: str, remedy: str = "divide it by its sum, if it holds counts or weights") -> None:
+def total(values: Any, name: str, remedy: str = "divide it by its sum, if it holds counts or weights") -> None:
+    with np.errstate(over="ignore"):
+        mass = values.sum()
     if not abs(mass - 1) <= SUM_TOLERANCE:
         if abs(mass - 1) < NARROW:
             remedy += "; if it is of single or half precision, convert it to double before that: .astype(float)"
+        if mass == math.inf:
+            remedy = f"divide it by its largest entry, and then {remedy}"
         raise ValueError(f"{name} sums to {mass:.12g}, not 1: {remedy}")
 
 
@@ -167,14 +175,15 @@ def epsilons(values: ArrayLike) -> Array:
 def number(value: Any) -> float:
     """A setting as a float, and nan if it is no number: so every range refuses True, a string, an array and 10**400."""
     try:
-        return float(value) if isinstance(value, Real) and not isinstance(value, bool) else math.nan
+        return float(value) if isinstance(value, Real) and not isinstance(value, bool | np.timedelta64) else math.nan
     except OverflowError:
         return math.nan
 
 
 def integer(value: Any) -> int | None:
     """A setting as an int, and None if it is no integer; True is none, and 2.0 is none either."""
-    return int(value) if isinstance(value, int | np.integer) and not isinstance(value, bool) else None
+    # to numpy a duration is an integer
+    return int(value) if isinstance(value, int | np.integer) and not isinstance(value, bool | np.timedelta64) else None
 
 
 def counts(**settings: int) -> None:
@@ -210,7 +219,7 @@ def distribution(p: ArrayLike, name: str) -> Array:
     if values.size == 0 or values.ndim == 0:
         raise ValueError(f"{name} has shape {values.shape}: a distribution needs a row of probabilities")
     entries(np.isfinite(values) & (values >= 0), values, name, "is no probability: it must be finite and at least 0")
-    total(values.sum(), name)
+    total(values, name)
     return values
 
 
@@ -218,6 +227,9 @@ def distributions(**named: ArrayLike) -> list[Array]:
     """Distributions over the same alphabet, each named as the caller knows it."""
     checked = {name: distribution(p, name) for name, p in named.items()}
     same_shape("they must be over the same alphabet", **checked)
+    (first, one), *others = named.items()
+    for name, other in others:
+        aligned(one, other, first, name)
     return list(checked.values())
 
 

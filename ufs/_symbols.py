@@ -75,7 +75,13 @@ def column(samples: Any, name: str) -> Symbols:
         if values.ndim == 2:
             remedy += f" ({array}.{'ravel()' if values.shape[1] == 1 else 'argmax(1), if its rows are one-hot'})"
         raise ValueError(f"{name} has shape {values.shape}: {remedy}")
-    return values if values.dtype.kind in "biufcmM" else _listed(values.tolist())
+    if values.dtype.kind in "biufcmM":
+        return values
+    symbols = values.tolist()
+    nothing = getattr(values.dtype, "na_object", None)
+    if isinstance(nothing, str):  # other objects show by themselves that they are no strings
+        check.entries(np.array([symbol != nothing for symbol in symbols], bool), values, name, MISSING)
+    return _listed(symbols)
 
 
 def joined(columns: Sequence[Symbols]) -> Symbols:

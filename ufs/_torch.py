@@ -69,6 +69,7 @@ class Call(NamedTuple):
 def linear_calls(network: torch.nn.Module, inputs: torch.Tensor) -> tuple[list[Call], int]:
     """Calls of Linear layers in their order, and the index of the one that gives the output: -1 if none does."""
     calls: list[Call] = []
+    returned: list[torch.Tensor] = []
 
     def note(
         layer: torch.nn.Module, given: tuple[torch.Tensor, ...], named: Mapping[str, torch.Tensor], left: torch.Tensor
@@ -76,6 +77,7 @@ def linear_calls(network: torch.nn.Module, inputs: torch.Tensor) -> tuple[list[C
         assert isinstance(layer, torch.nn.Linear)
         entered = given[0] if given else named["input"]
         calls.append(Call(layer, entered.clone(), left.clone()))
+        returned.append(left)
 
     linears = [module for module in network.modules() if isinstance(module, torch.nn.Linear)]
     hooks = [module.register_forward_hook(note, with_kwargs=True) for module in linears]
@@ -85,8 +87,9 @@ def linear_calls(network: torch.nn.Module, inputs: torch.Tensor) -> tuple[list[C
     finally:
         for handle in hooks:
             handle.remove()
-    heads = (i for i in reversed(range(len(calls))) if _same(calls[i].left, output))
-    return calls, next(heads, -1)
+    heads = [i for i, call in enumerate(calls) if _same(call.left, output)]
+    # layers that are zero, as some are at the start, give the same output: it is the tensor of one of them
+    return calls, max(heads, key=lambda i: (returned[i] is output, i), default=-1)
 
 
 def _same(one: torch.Tensor, other: Any) -> bool:
@@ -98,9 +101,12 @@ def _same(one: torch.Tensor, other: Any) -> bool:
 
 def as_inputs(network: torch.nn.Module, inputs: ArrayLike | torch.Tensor) -> torch.Tensor:
     """Inputs on the network's device and in its precision; integer tensors, symbols for an embedding, as they are."""
-    tensor = inputs if isinstance(inputs, torch.Tensor) else as_tensor(inputs, "inputs")
-    if not isinstance(inputs, torch.Tensor) and not tensor.is_floating_point():
-        tensor = tensor.double()
+    if isinstance(inputs, torch.Tensor):
+        check.tensor(inputs, "inputs")
+        tensor = inputs.detach()
+    else:
+        tensor = as_tensor(inputs, "inputs")
+        tensor = tensor if tensor.is_floating_point() else tensor.double()
     if tensor.ndim == 0 or len(tensor) == 0:
         raise ValueError(f"inputs have shape {tuple(tensor.shape)}: give one row for each sample or symbol")
     if tensor.is_complex():
@@ -114,9 +120,9 @@ def as_inputs(network: torch.nn.Module, inputs: ArrayLike | torch.Tensor) -> tor
 
 
 def as_tensor(values: ArrayLike, name: str) -> torch.Tensor:
-    """Shares the memory of an array that may be written to; torch has no others, so of those it takes a copy."""
-    check.unmasked(values, name)
-    array = np.require(values, requirements="W")
-    if array.dtype.kind not in "biuf":
-        raise ValueError(f"{name} have type {array.dtype}: give real numbers")
-    return torch.as_tensor(array)
+    """Shares the memory of an array that torch can have too: writable, not reversed, of a type that it knows."""
+    array = check.array(values, name)
+    if array.dtype.kind == "O" or array.dtype.itemsize > 8:
+        array = check.real(array, name)
+    check.real_type(array.dtype, name)
+    return torch.as_tensor(np.require(array, array.dtype.newbyteorder("="), ["C", "W"]))

@@ -154,12 +154,12 @@ def ace(
             raise ValueError("smoothers work on samples: give x and y, and no bins")
         joint, given = None, _smoothed(x, y, smoothers)
     k = _mode_count(k, (given.root_x.size, given.root_y.size), of="a table" if joint else "a pair of smoothers")
-    name = "start"
-    if start is None:
-        start = _random(given.root_x.size, k)
-        if smoothers is not None:
-            start, name = given.to_x(start), "what the smoother given_x makes of random values"  # functions of x
-    Q = _orthonormal(given.root_x, start, k, name)
+    values = _random(given.root_x.size, k)
+    if smoothers is not None:
+        of_y, values = given.to_y(values), given.to_x(values)  # functions of x
+        for smoothed, name in ((of_y, "given_y"), (values, "given_x")):
+            _orthonormal(given.root_x, smoothed, k, f"what the smoother {name} makes of random values")
+    Q = _orthonormal(given.root_x, values if start is None else start, k, "start")
     return _finish(_iterate(given, Q, tolerance, max_sweeps), given, joint, tolerance)
 
 
@@ -303,10 +303,11 @@ def _binned(values: ArrayLike, bins: Any, name: str) -> Any:
     if bins is None:
         return values
     numbers = _continuous(values, name)
-    if np.ndim(bins) == 0:
+    edges = check.array(bins, what := f"the row of bin edges of {name}")
+    if edges.ndim == 0:
         return equal_mass_bins(values, bins)
-    edges = check.real(bins, f"the row of bin edges of {name}")
-    if edges.ndim != 1 or not (np.diff(edges) > 0).all():
+    edges = check.real(edges, what)
+    if edges.ndim != 1 or np.isnan(edges).any() or not (edges[:-1] < edges[1:]).all():
         raise ValueError(f"the bin edges of {name} must be one row of increasing numbers")
     return np.digitize(numbers, edges)
 
@@ -375,6 +376,9 @@ def _smoothed(x: Any, y: Any, smoothers: tuple[Map, Map]) -> _Expectations:
         raise ValueError(f"x has {len(x)} samples: features of one sample cannot vary")
     if not isinstance(smoothers, tuple | list) or len(smoothers) != 2:
         raise ValueError("smoothers is no pair: give (given_x, given_y), one function for each side")
+    for smooth, name in zip(smoothers, ("given_x", "given_y"), strict=True):
+        if not callable(smooth):
+            raise ValueError(f"the smoother {name} is a {type(smooth).__name__}: give a function")
     given_x, given_y = (_checked(smooth, name) for smooth, name in zip(smoothers, ("given_x", "given_y"), strict=True))
     root = np.full(len(x), 1 / np.sqrt(len(x)))
     return _Expectations(given_y, given_x, root, root, cross=lambda U, V: U.T @ V)
@@ -382,7 +386,7 @@ def _smoothed(x: Any, y: Any, smoothers: tuple[Map, Map]) -> _Expectations:
 
 def _checked(smooth: Map, name: str) -> Map:
     def apply(values: Array) -> Array:
-        result = np.asarray(smooth(values), dtype=float)
+        result = check.real(smooth(values), f"what the smoother {name} returns")
         if result.shape != values.shape or not np.isfinite(result).all():
             raise ValueError(
                 f"the smoother {name} turned an array of shape {values.shape} into one of shape {result.shape}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from numbers import Real
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -53,10 +54,11 @@ class Certificate:
         _relative_error(self.within)
         if not math.isfinite(check.number(self.order)):
             raise ValueError(f"order = {self.order!r}: it must be a finite number")
-        if not (check.number(self.range) > 0 or self.range != self.range):  # nan alone differs from itself
-            raise ValueError(f"range = {self.range!r}: it must be one of the ε, or nan where there is none")
         if len(eps := check.epsilons(self.eps)) != 2 or eps[0] > eps[1]:
             raise ValueError(f"eps = {self.eps!r}: give the smallest and the largest ε of the measurement")
+        nowhere = isinstance(self.range, Real) and self.range != self.range
+        if not (nowhere or eps[0] <= check.number(self.range) <= eps[1]):
+            raise ValueError(f"range = {self.range!r}: it must be one of the ε, or nan where there is none")
 
 
 def remainder_order(remainder: ArrayLike, eps: ArrayLike) -> float:

@@ -70,7 +70,7 @@ def hair_eye_color(sex: str | None = None) -> pd.DataFrame:
     """
     counts = _read("hair_eye_color.csv")
     if sex is not None:
-        if sex not in list(counts["sex"].unique()):
+        if not isinstance(sex, str) or sex not in list(counts["sex"].unique()):
             raise ValueError(f"sex = {sex!r}: the table has {' and '.join(map(repr, counts['sex'].unique()))}")
         counts = counts[counts["sex"] == sex]
     table = counts.drop(columns="sex").groupby("hair", sort=False).sum().T
@@ -181,7 +181,7 @@ def fashion_mnist(
     Traceback (most recent call last):
     FileNotFoundError: elsewhere...train-images-idx3-ubyte.gz is not there. On Debian and Ubuntu: ...
     """
-    if part not in ("train", "test"):
+    if not isinstance(part, str) or part not in ("train", "test"):
         raise ValueError(f"part = {part!r}: it is 'train' or 'test'")
     where, stem = FASHION_MNIST if folder is None else Path(folder), "train" if part == "train" else "t10k"
     pixels, labels = (_idx(where / f"{stem}-{kind}-ubyte.gz") for kind in ("images-idx3", "labels-idx1"))

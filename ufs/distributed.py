@@ -257,8 +257,8 @@ def _united(parts: Sequence[_Part], side: int) -> tuple[Any, Any]:
 
 
 def _of_one_kind(one: Symbols, other: Symbols) -> bool:
-    """Whether symbols have an order; that of numpy, for dates of two units or durations among integers, is wrong."""
-    if {one.dtype.kind, other.dtype.kind} & {"m", "M"}:
+    """Whether symbols have an order; that of numpy is wrong for dates of two units, durations or complex numbers."""
+    if {one.dtype.kind, other.dtype.kind} & {"m", "M", "c"}:
         return one.dtype == other.dtype
     try:
         sorted([one[0], other[0]])
@@ -296,6 +296,8 @@ def _blocks(one: Any, other: Any, name: str) -> list[tuple[Any, Any]]:
     """Pairs of delayed blocks of rows."""
     da = _dask("dask.array")
     if not isinstance(one, da.Array):
+        if hasattr(one, "to_dask_array"):
+            raise ValueError(f"a {type(one).__name__} of Dask is no array: call its to_dask_array()")
         if isinstance(other, da.Array) or len(one) != len(other):
             raise ValueError("delayed blocks must come in pairs: give two sequences of the same length")
         if hasattr(one, "dtype"):

@@ -307,8 +307,10 @@ class HScore:
         Raises
         ------
         ValueError
-            If the other has another number of features.
+            If the other has another number of features, or is no HScore.
         """
+        if not isinstance(other, HScore):
+            raise ValueError(f"a {type(other).__name__} is no HScore: make one with HScore().update(features, labels)")
         if other._shift is None:
             return self
         self._fits(other.width)
@@ -483,7 +485,7 @@ class HScore:
             try:
                 with np.load(file, allow_pickle=False) as arrays:
                     found = dict(arrays)
-            except BadZipFile as error:
+            except (BadZipFile, ValueError) as error:
                 raise ValueError(f"{path} is damaged: {error}") from error
         if found.get("format", np.array(None)).tolist() != FORMAT:
             raise ValueError(f"{path} holds no statistics of the H-score: HScore.save writes them")
@@ -491,12 +493,18 @@ class HScore:
         if missing:
             raise ValueError(f"{path} is damaged: it has no {', '.join(sorted(missing))}")
         self = cls()
-        self._rows = {label: row for row, label in enumerate(found["classes"].tolist())}
-        self._counts, self._sums, self._shift = (np.asarray(found[key], float) for key in ("counts", "sums", "shift"))
-        self._gram = np.asfortranarray(found["gram"], float)
+        arrays = {
+            key: check.real(found[key], f"{path} is damaged: {key}") for key in ("counts", "sums", "shift", "gram")
+        }
+        self._counts, self._sums, self._shift, self._gram = arrays.values()
+        self._gram = np.asfortranarray(self._gram)
+        self._rows = {label: row for row, label in enumerate(found["classes"].ravel().tolist())}
         g, k = len(self._rows), self._shift.size
-        if (self._counts.shape, self._sums.shape, self._gram.shape) != ((g,), (g, k), (k, k)):
+        shapes = [found["classes"].shape, *(values.shape for values in arrays.values())]
+        if shapes != [(g,), (g,), (g, k), (k,), (k, k)] or found["classes"].dtype.kind not in "biuU":
             raise ValueError(f"{path} is damaged: its arrays do not fit together")
+        if not (self._counts >= 1).all():
+            raise ValueError(f"{path} is damaged: it holds classes without samples")
         return self
 
     def _fits(self, width: int) -> None:

@@ -360,9 +360,10 @@ def simulate_error(
     >>> run.error.round(2)
     array([0.4 , 0.02])
     """
-    sizes = np.atleast_1d(np.asarray(n))
-    if sizes.ndim != 1 or sizes.size == 0 or sizes.dtype.kind not in "iu" or sizes.min() < 1:
-        raise ValueError(f"n = {n!r}: give sample sizes as integers of at least 1, in one row")
+    sizes = np.atleast_1d(check.array(n, "n"))
+    good = sizes.ndim == 1 and sizes.size > 0 and sizes.dtype.kind in "iu"
+    if not good or not 1 <= sizes.min() <= sizes.max() < 2**63:
+        raise ValueError(f"n = {n!r}: give sample sizes as integers of at least 1, in 64 bits and in one row")
     check.counts(trials=trials)
     if not 0 < check.number(confidence) < 1:
         raise ValueError(f"confidence = {confidence!r}: it lies between 0 and 1, both excluded")
@@ -374,7 +375,7 @@ def simulate_error(
     for i, size in enumerate(watched(sizes, "n")):
         under_q = int(rng.binomial(trials, 0.5))
         wrong[i] = _mistakes(score, p, int(size), trials - under_q, rng) + _mistakes(-score, q, int(size), under_q, rng)
-    tail = (1 - confidence) / 2
+    tail = (1 - float(confidence)) / 2
     low = np.where(wrong == 0, 0.0, betaincinv(wrong, trials - wrong + 1, tail))
     high = np.where(wrong == trials, 1.0, betaincinv(wrong + 1, trials - wrong, 1 - tail))
     return SimulatedError(sizes.astype(np.int64), wrong / trials, low, high, trials)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -79,7 +79,7 @@ class Joint:
         table = _float_table(self.P, "P")
         names = _names(self.P, table.shape, vars(self))
         _check_entries(table, "P", names)
-        check.total(table.sum(), "P", "divide it by its sum, or use Joint.from_counts for a table of counts")
+        check.total(table, "P", "divide it by its sum, or use Joint.from_counts for a table of counts")
         px, py = (np.asarray(table.sum(axis=axis)).ravel() for axis in (1, 0))
         _check_marginal(px, names["x_name"], names["x_labels"], "row")
         _check_marginal(py, names["y_name"], names["y_labels"], "column")
@@ -213,6 +213,7 @@ class Joint:
             raise ValueError(f"share = {share!r}: it must be between 0 (independence) and 1 (the table itself)")
         if sp.issparse(self.P):
             raise ValueError("a sparse table does not stay sparse when it fades: make it dense with P.toarray() first")
+        share = float(share)
         independent = np.outer(self.px / self.px.sum(), self.py)  # with the mass of P where that is 1 but for rounding
         return replace(self, P=(1 - share) * independent + share * self.P)
 
@@ -280,6 +281,8 @@ def _names(table: Any, shape: tuple[int, int], given: Mapping[str, Any]) -> dict
         labels = given.get(f"{side}_labels")
         if labels is None:
             labels = range(size) if axis is None else axis
+        if not isinstance(labels, Iterable) or isinstance(labels, set | frozenset):
+            raise ValueError(f"{side}_labels is a {type(labels).__name__}: give the labels in order, in a list")
         labels = labels if isinstance(labels, range) else tuple(labels)
         if len(labels) != size:
             raise ValueError(f"{len(labels)} labels for the {size} symbols of {side.upper()}: give one label for each")

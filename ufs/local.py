@@ -52,7 +52,7 @@ def kl_divergence(p: ArrayLike, q: ArrayLike) -> float:
     ------
     ValueError
         For shapes that differ, and for an argument that is empty, has a negative, NaN or infinite entry, or sums to
-        something further than 1e-9 from 1.
+        something further than 1e-9 from 1; for two pandas series whose indices differ.
 
     Notes
     -----
@@ -235,6 +235,7 @@ def feature_vector(h: ArrayLike, p0: ArrayLike) -> Array:
     """
     p0 = check.reference(p0)
     check.axes(p0, 1, "p0", "flatten it, and h with it")
+    h = check.real(h, "h")
     values = check.features(h, p0.size, "p0")
     mean = (p0 / p0.sum()) @ values
     bad = np.flatnonzero(np.abs(mean) > 1e-9 * np.abs(values).max(axis=0))
@@ -243,7 +244,7 @@ def feature_vector(h: ArrayLike, p0: ArrayLike) -> Array:
             f"{_column(values, 'h', bad[0])} has mean {mean[bad[0]]:.6g} under p0, not 0: centre it first "
             "(h = h - h[0], then h - p0 @ h / sum(p0))"
         )
-    xi: Array = (np.sqrt(p0)[:, None] * values).reshape(np.shape(h))
+    xi: Array = (np.sqrt(p0)[:, None] * values).reshape(h.shape)
     return xi
 
 
@@ -467,8 +468,8 @@ def _largest_eps(p0: Array) -> float:
 
 def _eps_within_simplex(eps: float, p0: Array) -> float:
     """Refuse an ε at which some information vector of length 1 does not belong to a distribution."""
-    limit = _largest_eps(p0)
-    if check.eps(eps) > limit * (1 + 1e-12):
+    limit, eps = _largest_eps(p0), check.eps(eps)
+    if eps > limit * (1 + 1e-12):
         rarest = int(np.argmin(p0))
         raise ValueError(
             f"eps = {eps:g}: beyond {limit:.6g} some vectors of length 1 give negative probabilities; choose eps at "

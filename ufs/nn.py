@@ -243,7 +243,7 @@ def _affine(call: Call) -> bool:
     """Whether what left the layer is what its weights and bias make of what entered: a hook may have had a say."""
     t, W, c, left = _numpy(call.entered), _numpy(call.layer.weight).T, _bias(call.layer), _numpy(call.left)
     rounding = torch.finfo(call.left.dtype).eps ** 0.5
-    with np.errstate(invalid="ignore"):  # of a network that has diverged
+    with np.errstate(over="ignore", invalid="ignore"):  # of a network that has diverged
         size = np.abs(t) @ np.abs(W) + np.abs(c)
         return np.allclose(left, t @ W + c, rtol=0, atol=rounding * size, equal_nan=True)
 
@@ -365,7 +365,8 @@ def fit_samples(
     x = as_inputs(network, inputs)
     y = _labels(labels, len(x)).to(x.device)
     w = _row_weights(weights, len(x)).to(x.device)
-    check.counts(epochs=epochs, batch_size=1 if batch_size is None else batch_size)
+    size = len(x) if batch_size is None else batch_size
+    check.counts(epochs=epochs, batch_size=size)
     check.positive(lr=lr, clip=1.0 if clip is None else clip)
     if not 0 <= check.number(decay) < np.inf:
         raise ValueError(f"decay = {decay!r}: it must be at least 0, so that the learning rate does not grow")
@@ -374,6 +375,7 @@ def fit_samples(
     if nesterov and momentum == 0:
         raise ValueError("nesterov needs a momentum above 0: give one, or leave nesterov out")
     trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    lr, decay, momentum = float(lr), float(decay), float(momentum)  # torch knows no fractions
     descent = _optimizer(optimizer, trained, lr, momentum, nesterov)
     rows = torch.arange(len(x), device=x.device)
     losses, records, step = np.empty(epochs), [], 0
@@ -384,7 +386,7 @@ def fit_samples(
         for epoch in _watched(epochs, progress):
             order = rows if batch_size is None else rows[torch.randperm(len(rows)).to(rows.device)]
             total = 0.0
-            for batch in torch.split(order, batch_size or len(order)):
+            for batch in torch.split(order, int(size)):
                 part = (x, y, w) if batch_size is None else (x[batch], y[batch], w[batch])
                 if not part[2].any():
                     continue  # it counts no time, and to go on at the velocity of others would count it
@@ -427,6 +429,8 @@ def _optimizer(
 ) -> torch.optim.Optimizer:
     if not trained:
         raise ValueError(ALL_FROZEN)
+    if not isinstance(name, str):
+        raise ValueError(f"optimizer = {name!r}: choose 'sgd' or 'adam'")
     if name == "sgd":
         return torch.optim.SGD(trained, lr=lr, momentum=momentum, nesterov=nesterov)
     if name == "adam" and not momentum and not nesterov:
@@ -453,6 +457,8 @@ def _watched(epochs: int, progress: bool) -> Any:
 
 
 def _labels(labels: ArrayLike | torch.Tensor, rows: int) -> torch.Tensor:
+    if isinstance(labels, torch.Tensor):
+        check.tensor(labels, "labels")
     values = labels if isinstance(labels, torch.Tensor) else as_tensor(labels, "labels")
     if values.is_floating_point() or values.is_complex() or values.dtype == torch.bool:
         raise ValueError(f"labels have type {values.dtype}: give integer classes, from 0")

@@ -91,9 +91,10 @@ def rotate(phi: ArrayLike, p0: ArrayLike, rng: np.random.Generator | int, draws:
     (True, True)
     """
     p = _reference_row(p0)
-    family = np.atleast_2d(check.finite(phi, "phi"))
+    phi = check.finite(phi, "phi")
+    family = np.atleast_2d(phi)
     if family.ndim != 2 or family.shape[1] != p.size:
-        raise ValueError(f"phi has shape {np.shape(phi)}: give vectors of length {p.size}, one in each row")
+        raise ValueError(f"phi has shape {phi.shape}: give vectors of length {p.size}, one in each row")
     size = float(np.abs(family).max()) or 1.0
     family = family / size
     worst = float(np.abs(family @ np.sqrt(p / p.sum())).max())
@@ -107,7 +108,7 @@ def rotate(phi: ArrayLike, p0: ArrayLike, rng: np.random.Generator | int, draws:
     check.counts(draws=(count := 1 if draws is None else draws))
     frames = _frames(check.generator(rng, "rng"), count, *span.shape)
     turned: Array = size * np.swapaxes(basis @ frames @ coordinates, -1, -2)
-    return turned.reshape(np.shape(phi) if draws is None else (draws, *np.shape(phi)))
+    return turned.reshape(phi.shape if draws is None else (draws, *phi.shape))
 
 
 def random_attribute(
@@ -183,7 +184,7 @@ def captured(h: ArrayLike, joint: Joint, of: str = "Y") -> float:
     >>> round(captured([3, 1], joint), 12), captured([1, 1], joint)
     (0.64, 0.0)
     """
-    if of not in ("X", "Y"):
+    if not isinstance(of, str) or of not in ("X", "Y"):
         raise ValueError(f"of = {of!r}: features are of 'Y' or of 'X'")
     B, p = (dtm(joint).T, joint.py) if of == "Y" else (dtm(joint), joint.px)
     xi = _orthonormal(check.features(h, p.size, of), p)
@@ -220,12 +221,13 @@ def averaged_exponent(h: ArrayLike, joint: Joint, spread: float, eps: float, of:
     >>> round(averaged_exponent([1, -1], joint, spread=4, eps=0.1), 6)
     0.0032
     """
+    seen = captured(h, joint, of)
     symbols, asked = (joint.px.size, joint.x_name) if of == "Y" else (joint.py.size, joint.y_name)
     if symbols == 1:
         raise ValueError(f"{asked} has a single symbol: it has no attribute")
     if not 0 <= check.number(spread) < math.inf:
         raise ValueError(f"spread = {spread!r}: a mean squared distance must be finite and at least 0")
-    root = math.sqrt(captured(h, joint, of)) * math.sqrt(spread / (8 * (symbols - 1))) * check.eps(eps)
+    root = math.sqrt(seen) * math.sqrt(spread / (8 * (symbols - 1))) * check.eps(eps)
     return root * root
 
 

@@ -20,6 +20,7 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import ArrayLike, NDArray
+from scipy.linalg import qr
 from scipy.optimize import linprog, nnls
 from scipy.special import expit, log_softmax, logit
 
@@ -42,6 +43,7 @@ __all__ = [
 Array: TypeAlias = NDArray[np.float64]
 
 EPS = float(np.finfo(float).eps)
+PROJECTIONS = 3  # each leaves, of what columns of very different size bring in, no more than rounding makes of it
 NOISE = 1e-12  # of an entry of a unit vector, which columns of very different size would blow up
 
 
@@ -388,7 +390,7 @@ def hidden_layer_weights(
     nearest = nearest + unseen @ (unseen.T @ function.value(np.zeros(nearest.shape)))
     low, high = function.range
     mean = _within(nearest, unseen, low, high)
-    for z in np.flatnonzero(~((low + rounding < mean) & (mean + rounding < high))):
+    for z in np.flatnonzero(~((low < mean - rounding) & (mean + rounding < high))):
         other = ", and no other choice of what v leaves free helps" if unseen.size else ""
         raise ValueError(
             f"feature {z} should have the mean {nearest[z]:.6g}, which {activation} with its range ({low:g}, {high:g}) "
@@ -497,8 +499,9 @@ def composite_head(
 
 
 def _row(values: ArrayLike, size: int, of: str, name: str) -> Array:
+    values = check.real(values, name)
     row = check.features(values, size, of, name)
-    check.axes(np.asarray(values), 1, name, "give one number for each symbol")
+    check.axes(values, 1, name, "give one number for each symbol")
     return row[:, 0]
 
 
@@ -535,7 +538,7 @@ def _activation(name: str) -> _Activation:
 
 
 def _log_posterior(s: ArrayLike, v: ArrayLike, b: ArrayLike) -> Array:
-    s, v, b = (np.asarray(values) for values in (s, v, b))
+    s, v = check.real(s, "s"), check.real(v, "v")
     s = check.features(s, len(s) if s.ndim else 0, "X", "s")
     v = check.features(v, len(v) if v.ndim else 0, "Y", "v")
     _same_columns(s=s, v=v)
@@ -596,10 +599,14 @@ def _centred(h: Array, p: Array) -> tuple[Array, Array, Array]:
     units = units + spread
     left = Xi @ Vt[seen].T / size[rank]  # the U of the SVD would have its rounding where Ξ is next to nothing
     free = np.where(np.abs(Vt[~seen].T) > NOISE, Vt[~seen].T, 0.0)
-    unseen = np.linalg.qr(np.ldexp(free, units.min() - units[:, None]))[0]
+    unseen = np.zeros(free.shape)
+    order = np.argsort(units)  # large entries first: then a QR decomposition keeps the digits of the small ones
+    unseen[order] = qr(np.ldexp(free, units.min() - units[:, None])[order], mode="economic", pivoting=True)[0]
     with np.errstate(over="ignore", invalid="ignore"):
         inverse = np.ldexp((Vt[seen].T / size[rank]) @ left.T, -units[:, None])
-        return mean, inverse - unseen @ (unseen.T @ inverse), unseen
+        for _ in range(PROJECTIONS if free.size else 0):
+            inverse = inverse - unseen @ (unseen.T @ inverse)
+    return mean, inverse, unseen
 
 
 def _blocks(s: Array, v: Array, b: Array, joint: Joint) -> tuple[Array, Array, Array, Array]:

@@ -20,7 +20,10 @@ import ufs
 FILES = (
     "README.md LICENSE CITATION.cff CONTRIBUTING.md CHANGELOG.md _config.yml _toc.yml apt.txt Makefile pyproject.toml"
 )
-TOP = {*FILES.split(), *"requirements.txt constraints.txt book ufs experiments findings binder benchmarks tests".split()}  # noqa: SIM905
+TOP = {
+    *FILES.split(),
+    *"requirements.txt constraints.txt book ufs experiments findings binder benchmarks tests".split(),
+}  # noqa: SIM905
 MADE = {"_build", "build", "universal_features.egg-info", "__pycache__", "node_modules"}
 HIDDEN = {".ci", ".github", ".gitattributes", ".gitignore", ".pre-commit-config.yaml"}
 PYPROJECT = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))

@@ -12,7 +12,9 @@ import pytest
 from nbformat import NotebookNode
 
 FIGURE = {"image": {"alt": "A line."}, "figure": {"caption": "A line.", "name": "fig-line"}}
-SETTINGS = "import sys\nprint([name for name in globals() if name.startswith('reader')], sys.warnoptions)"
+SETTINGS = """\
+import sys
+print([name for name in globals() if name.startswith("reader")], sys.warnoptions, sys.flags.dev_mode, __debug__)"""
 DRAWING = """\
 import matplotlib.pyplot as plt
 plt.rcParams["svg.hashsalt"] = "fixed"
@@ -39,7 +41,8 @@ def ipython(folder: Path) -> dict[str, str]:
 
 def python(folder: Path) -> dict[str, str]:
     (folder / "reader.py").write_text(STARTUP)
-    return {"PYTHONSTARTUP": str(folder / "reader.py"), "PYTHONWARNINGS": "always"}
+    switches = {"PYTHONWARNINGS": "always", "PYTHONDEVMODE": "1", "PYTHONOPTIMIZE": "1"}
+    return {"PYTHONSTARTUP": str(folder / "reader.py")} | switches
 
 
 def kernel(folder: Path) -> dict[str, str]:
@@ -89,7 +92,7 @@ def test_what_is_stored_does_not_depend_on_the_reader(
     run = execute(project, path, **reader(tmp_path / "own"))
     assert run.returncode == 0, run.stderr
     assert outputs(path) == outputs(stored)
-    assert outputs(path)[0][0].text == "[] []\n"
+    assert outputs(path)[0][0].text == "[] [] False True\n"
 
 
 def test_a_comparison_does_not_depend_on_the_reader(stored: Path, tmp_path: Path, project: Path) -> None:
