@@ -227,7 +227,7 @@ def noise_floor(shape: tuple[int, int], n: int) -> Array:
     Returns
     -------
     ndarray, shape (K,)
-        Below entry i − 1 mode i cannot be told from noise. Above it, it need not be true: the floor bounds a mean, not
+        Below entry i − 1 mode i is hardly told from noise. Above it, it need not be true: the floor bounds a mean, not
         a quantile, and only where even the rarest pair of symbols is expected some five times,
         :math:`n P_X P_Y \ge 5`. With rarer symbols noise stands far above it. :func:`mode_test` decides.
 
