@@ -1,6 +1,7 @@
 """Which modes of a table to believe: the exact first step, the steps that follow, standard errors (R7)."""
 
 import itertools
+import tracemalloc
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -102,6 +103,18 @@ def test_a_planted_mode_is_found_in_a_sparse_table_and_noise_is_not() -> None:
     alike = np.where(rng.random(n) < 0.3, x // 30 * 30 + y % 30, y)
     assert mode_test(Joint.from_samples(x, alike), n, 1, draws=39).believed == 1
     assert mode_test(Joint.from_samples(x, y), n, 1, draws=39).believed == 0
+
+
+@pytest.mark.parametrize(
+    ("table", "believed"),
+    [
+        ([[2**31 - 10, 2], [3, 4]], 1),
+        ([[2**30, 2], [2, 2**30 - 5]], 1),
+        ([[2**29, 2**29], [2**29, 2**29 - 3], [1, 1]], 0),
+    ],
+)
+def test_as_many_samples_as_are_allowed_are_permuted(table: list[list[int]], believed: int) -> None:
+    assert mode_test(Joint.from_counts(table), 2**31 - 1, draws=39).believed == believed
 
 
 # ---- the modes that follow -------------------------------------------------------------------------------------------
@@ -208,6 +221,17 @@ def test_standard_errors_are_the_slope_of_sigma_in_every_cell() -> None:
     assert sigma_errors(joint, 1, 1)[0] == pytest.approx(np.sqrt(variance), rel=1e-4)
 
 
+def test_standard_errors_of_all_modes_take_the_memory_of_a_few_tables() -> None:
+    joint = Joint.from_counts(np.random.default_rng(17).poisson(3, (150, 150)) + 1)
+    n = 150**2 * 4
+    modes(joint)
+    tracemalloc.start()
+    sigma_errors(joint, n)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 20 * joint.P.nbytes
+
+
 # ---- the noise floor (thm-noise-floor) -------------------------------------------------------------------------------
 
 
@@ -248,8 +272,14 @@ def test_floor_bounds_the_mean_of_what_independence_shows(shape: tuple[int, int]
         (lambda: mode_test(Joint.from_counts(EYES), 1), r"n = 1: the cell \(0, 0\) would hold 0.114865 samples"),
         (lambda: mode_test(Joint([[0.3, 0.2], [0.2, 0.3]]), 5), "would hold 1.5 samples"),
         (lambda: mode_test(Joint.from_counts(EYES), 592.0), "n = 592.0"),  # type: ignore[arg-type]
+        (
+            lambda: mode_test(Joint.from_counts(np.array(EYES) * 5000), 592 * 5000 + 1),
+            "would hold 2960000 samples in all",
+        ),
+        (lambda: mode_test(Joint.from_counts(np.array(EYES) * 10**8), 592 * 10**8), "2147483647 samples at most"),
         (lambda: mode_test(Joint.from_counts(EYES), 592, 4), r"k must be in 1\.\.3"),
         (lambda: mode_test(Joint.from_counts(EYES), 592, level=1), "level = 1"),
+        (lambda: mode_test(Joint.from_counts(EYES), 592, level=float(np.nextafter(1, 0))), "level = 0.99"),
         (lambda: mode_test(Joint.from_counts(EYES), 592, level=float("nan")), "level = nan"),
         (lambda: mode_test(Joint.from_counts(EYES), 592, draws=18), "draws = 18: no p-value is below 1/19"),
         (lambda: mode_test(Joint.from_counts(EYES), 592, draws=0), "draws = 0"),

@@ -26,6 +26,8 @@ CELLS = 2**20  # of all tables that are held at a time
 DENSE = 2**24  # cells of a law of given modes that is still written out
 ALIKE = 1e-6  # relative difference of two σ's that may be equal and differ by rounding
 ROUNDING = 1e-14  # of any σ
+ROUNDED = 1e-12  # relative, by which a level that is a whole number of tables may fall short of it
+MOST = 2**31 - 1  # samples: scipy's random_table multiplies two marginals as 64-bit integers, and may crash beyond
 WHOLE = 1e-6  # distance of a count from a whole number, of its size, that rounding of P may bring
 RITZ = 1e-4  # relative residual of a singular value of noise, whose own error is quadratic in it
 
@@ -65,7 +67,7 @@ class ModeTest:
     @property
     def believed(self) -> int:
         """How many modes pass: all tested ones but for a last one that fails."""
-        return int(np.count_nonzero(self.p_values <= self.level * (1 + 1e-12)))
+        return int(np.count_nonzero(self.p_values <= self.level * (1 + ROUNDED)))
 
 
 def mode_test(
@@ -79,8 +81,9 @@ def mode_test(
 
     .. math:: P_X P_Y \Bigl(1 + \sum_{j<i} \hat\sigma_j \hat f_j \hat g_j\Bigr) ,
 
-    a parametric bootstrap; cells that come out negative are set to zero. A law that has no i-th mode has no later one:
-    so whoever stops at the first p-value above the level believes a false mode with no larger probability than that.
+    a parametric bootstrap; cells that come out negative are set to zero. That is exact in the limit of many samples,
+    and an approximation for few. A law that has no i-th mode has no later one: so whoever stops at the first p-value
+    above the level believes a false mode with no larger probability than that of one test, the first which has no mode.
 
     Parameters
     ----------
@@ -104,9 +107,9 @@ def mode_test(
     Raises
     ------
     ValueError
-        If n times the joint is no table of whole counts; for k out of range, a level outside (0, 1), and too few draws
-        for a p-value as small as the level; if a second mode is to be tested in a table of more than 2²⁴ cells, for the
-        law of the first has to be written out.
+        If n times the joint is no table of n whole counts, or n is larger than 2³¹ - 1; for k out of range, a level
+        outside (0, 1), and too few draws for a p-value as small as the level; if a second mode is to be tested in a
+        table of more than 2²⁴ cells, for the law of the first has to be written out.
 
     Notes
     -----
@@ -134,9 +137,9 @@ def mode_test(
     counts = _counts(joint, n)
     most = min(joint.P.shape) - 1 if k is None else _mode_count(k, joint.P.shape)
     check.counts(draws=draws)
-    if not 0 < check.number(level) < 1:
+    if not 0 < check.number(level) * (1 + ROUNDED) < 1:
         raise ValueError(f"level = {level!r}: the probability of a false mode lies between 0 and 1, both excluded")
-    allowed = int(level * (draws + 1) * (1 + 1e-12))  # tables, the observed one among them, that may reach its mode
+    allowed = int(level * (draws + 1) * (1 + ROUNDED))  # tables, the observed one among them, that may reach its mode
     if allowed == 0:
         raise ValueError(f"draws = {draws}: no p-value is below 1/{draws + 1}; for level = {level:g} draw more tables")
     rng = check.generator(seed, "seed")
@@ -224,7 +227,7 @@ def noise_floor(shape: tuple[int, int], n: int) -> Array:
     Returns
     -------
     ndarray, shape (K,)
-        Below entry i − 1 mode i cannot be told from noise. Above it, it need not be true: the floor bounds a mean, not
+        Below entry i − 1 mode i is hardly told from noise. Above it, it need not be true: the floor bounds a mean, not
         a quantile, and only where even the rarest pair of symbols is expected some five times,
         :math:`n P_X P_Y \ge 5`. With rarer symbols noise stands far above it. :func:`mode_test` decides.
 
@@ -249,10 +252,11 @@ def noise_floor(shape: tuple[int, int], n: int) -> Array:
 
 def _errors(joint: Joint, found: Modes, n: int) -> Array:
     cells = joint.P.tocoo() if sp.issparse(joint.P) else sp.coo_array(joint.P)
-    f, g = found.f[cells.row], found.g[cells.col]
-    influence = f * g - found.sigma * (f**2 + g**2) / 2
-    errors: Array = np.sqrt(cells.data @ influence**2 / n)
-    return errors
+    variances = []
+    for sigma, f, g in zip(found.sigma, found.f.T, found.g.T, strict=True):  # all at once: cells times modes in memory
+        f, g = f[cells.row], g[cells.col]
+        variances.append(cells.data @ (f * g - sigma * (f**2 + g**2) / 2) ** 2 / n)
+    return np.sqrt(variances)
 
 
 # ---- noise -----------------------------------------------------------------------------------------------------------
@@ -261,6 +265,11 @@ def _errors(joint: Joint, found: Modes, n: int) -> Array:
 def _counts(joint: Joint, n: int) -> sp.coo_array:
     """The table of counts that the joint is the distribution of."""
     check.counts(n=n)
+    if n > MOST:
+        raise ValueError(
+            f"n = {n}: noise tables are drawn of {MOST} samples at most: with more of common symbols, compare the "
+            "singular values with noise_floor"
+        )
     table = sp.coo_array(required(joint).P)
     counts = np.rint(n * table.data)
     off = np.abs(n * table.data - counts) > WHOLE * np.maximum(1, counts)
@@ -271,6 +280,11 @@ def _counts(joint: Joint, n: int) -> sp.coo_array:
             f"n = {n}: the cell ({joint.x_labels[row]!r}, {joint.y_labels[column]!r}) would hold "
             f"{n * table.data[bad[0]]:.6g} samples: give the number that the table was counted from, and a table of "
             "whole counts"
+        )
+    if counts.sum() != n:
+        raise ValueError(
+            f"n = {n}: the cells would hold {counts.sum():.0f} samples in all: give the number that the table was "
+            "counted from"
         )
     return sp.coo_array((counts.astype(np.int64), table.coords), shape=table.shape)
 
