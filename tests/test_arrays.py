@@ -159,7 +159,7 @@ def test_weights_so_small_that_the_features_overflow_are_told_to_be_scaled_up(ac
     for v in (1e-310 * V, 5e-324 * np.sign(V)):
         with pytest.raises(ValueError, match="s would be larger than any float: scale v up"):
             ufs.optimal_features(v, B, JOINT)
-        with pytest.raises(ValueError, match="the mean of s would be larger than any float: scale v up"):
+        with pytest.raises(ValueError, match="the mean of a feature would be larger than any float: scale v up"):
             ufs.hidden_layer_weights(v, B, S, JOINT, activation)
 
 

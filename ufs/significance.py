@@ -10,7 +10,6 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 from scipy.sparse.linalg import LinearOperator, eigsh
-from scipy.stats import random_table
 
 from ufs import _checks as check
 from ufs._progress import watched
@@ -306,6 +305,8 @@ def _permuted(counts: sp.coo_array, draws: int, rng: np.random.Generator) -> Arr
     """σ's of tables in which every pairing of the samples on both sides is equally likely; of large ones the first."""
     of_x, of_y = (np.asarray(counts.sum(axis=axis)) for axis in (1, 0))
     if _small(counts):
+        from scipy.stats import random_table  # here, for it takes longer to import than all of ufs
+
         law = random_table(of_x, of_y)
         return _of_small(lambda size: law.rvs(size, random_state=rng), counts.shape, draws, 0)
     long, short = (of_x, of_y) if of_x.size >= of_y.size else (of_y, of_x)

@@ -20,10 +20,8 @@ import ufs
 FILES = (
     "README.md LICENSE CITATION.cff CONTRIBUTING.md CHANGELOG.md _config.yml _toc.yml apt.txt Makefile pyproject.toml"
 )
-TOP = {
-    *FILES.split(),
-    *"requirements.txt constraints.txt book ufs experiments findings binder benchmarks tests".split(),
-}  # noqa: SIM905
+FOLDERS = "book ufs experiments findings binder benchmarks tests"
+TOP = {*FILES.split(), *FOLDERS.split(), "requirements.txt", "constraints.txt"}
 MADE = {"_build", "build", "universal_features.egg-info", "__pycache__", "node_modules"}
 HIDDEN = {".ci", ".github", ".gitattributes", ".gitignore", ".pre-commit-config.yaml"}
 PYPROJECT = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))
