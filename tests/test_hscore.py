@@ -612,15 +612,21 @@ def test_single_precision_is_left_where_features_are_nearly_dependent():
         assert heard(lambda: h_score(X, y))[0] == pytest.approx(h_score(far, y), rel=1e-7)
 
 
-def test_a_memory_map_is_gone_through_again_in_blocks(tmp_path):
-    X, y = hidden(1e-7, n=200_000)
-    X = np.c_[X, np.random.default_rng(1).standard_normal((200_000, 14))]
-    np.save(tmp_path / "features.npy", X)
-    mapped = np.load(tmp_path / "features.npy", mmap_mode="r")
+def scored_from_a_file(X, y, path):
+    """The score of features in a memory map, and the most memory that it took."""
+    np.save(path, X)
+    mapped = np.load(path, mmap_mode="r")
     tracemalloc.start()
     found = h_score(mapped, y)
     held = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
+    return found, held
+
+
+def test_a_memory_map_is_gone_through_again_in_blocks(tmp_path):
+    X, y = hidden(1e-7, n=200_000)
+    X = np.c_[X, np.random.default_rng(1).standard_normal((200_000, 14))]
+    found, held = scored_from_a_file(X, y, tmp_path / "features.npy")
     assert held < 30e6  # blocks of a fixed size, and codes of the labels
     X[:, 1] = 1e6 * (X[:, 1] - X[:, 0])
     assert found == pytest.approx(h_score(X, y), rel=1e-7)
@@ -718,12 +724,7 @@ def test_large_arrays_are_read_in_blocks(tmp_path, dtype):
     rng = np.random.default_rng(0)
     X = rng.standard_normal((n, k), dtype=np.float32).astype(dtype)
     y = rng.integers(5, size=n)
-    np.save(tmp_path / "features.npy", X)
-    mapped = np.load(tmp_path / "features.npy", mmap_mode="r")
-    tracemalloc.start()
-    found = h_score(mapped, y)
-    held = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
+    found, held = scored_from_a_file(X, y, tmp_path / "features.npy")
     assert held < 20e6 < X.nbytes / 3
     assert found == pytest.approx(h_score(X, y), rel=1e-12)
 
