@@ -178,3 +178,56 @@ def test_distributions_whose_symbols_stand_in_two_orders_are_refused_and_both_re
     assert function(p, q.loc[p.index]) == pytest.approx(0, abs=1e-15)
     assert function(p, q.to_numpy()) > 0.01
     assert function(p, q.tolist()) == function(p.to_numpy(), q)
+
+
+TABLE = ufs.Joint(pd.DataFrame([[0.3, 0.05, 0.05], [0.05, 0.2, 0.05], [0.05, 0.05, 0.2]], list("abc"), list("xyz")))
+OF_X = pd.DataFrame([[0.5, 1.0], [2.0, -1.0], [-1.0, 0.25]], list("abc"))
+OF_Y, ROW = OF_X.set_axis(list("xyz")), pd.Series([1.0, 2.0, 3.0], list("xyz"))
+ONE, TWO = pd.Series([0.2, 0.3, 0.5], list("abc")), pd.Series([0.3, 0.3, 0.4], list("abc"))
+BY_SYMBOL = {  # the rows that have labels, by what name a message knows them, and what they go into
+    "h_score": (OF_X, "features", lambda f: ufs.h_score(f, TABLE)),
+    "h_score_pair, f": (OF_X, "f", lambda f: ufs.h_score_pair(f, OF_Y, TABLE)),
+    "h_score_pair, g": (OF_Y, "g", lambda g: ufs.h_score_pair(OF_X, g, TABLE)),
+    "captured, X": (OF_X, "h", lambda h: ufs.captured(h, TABLE, "X")),
+    "captured, Y": (OF_Y, "h", lambda h: ufs.captured(h, TABLE)),
+    "averaged_exponent": (OF_Y, "h", lambda h: ufs.averaged_exponent(h, TABLE, 1.0, 0.1)),
+    "optimal_weights": (OF_X, "s", lambda s: ufs.optimal_weights(s, TABLE)[0]),
+    "optimal_features, v": (OF_Y, "v", lambda v: ufs.optimal_features(v, ROW, TABLE)[0]),
+    "optimal_features, b": (ROW, "b", lambda b: ufs.optimal_features(OF_Y, b, TABLE)[1]),
+    "log_loss, s": (OF_X, "s", lambda s: ufs.log_loss(s, OF_Y, ROW, TABLE)),
+    "log_loss, v": (OF_Y, "v", lambda v: ufs.log_loss(OF_X, v, ROW, TABLE)),
+    "log_loss, b": (ROW, "b", lambda b: ufs.log_loss(OF_X, OF_Y, b, TABLE)),
+    "local_log_loss": (OF_X, "s", lambda s: ufs.local_log_loss(s, OF_Y, ROW, TABLE)),
+    "posterior": (ROW, "b", lambda b: ufs.posterior(OF_X, OF_Y, b)),
+    "hidden_layer_weights": (OF_X, "t", lambda t: ufs.hidden_layer_weights(OF_Y, 0 * ROW, t, TABLE, "identity")[0]),
+    "composite_head": (OF_X, "t", lambda t: ufs.composite_head(np.eye(2), [0, 0], OF_Y, ROW, t, TABLE, "tanh")[1]),
+    "ace": (OF_X, "start", lambda f: ufs.ace(TABLE, k=2, start=f).sigma),
+    "ace_sweep": (OF_X, "f", lambda f: ufs.ace_sweep(TABLE, f)[2]),
+    "feature_exponent": (OF_X, "h", lambda h: ufs.feature_exponent(h, ONE, TWO)),
+    "local_exponent": (OF_X, "h", lambda h: ufs.local_exponent(h, ONE, TWO, TWO)),
+    "feature_angles": (OF_X, "f", lambda f: ufs.feature_angles(f, OF_X[0], TWO)),
+    "feature_vector": (pd.Series([2, -2, 0], list("abc")), "h", lambda h: ufs.feature_vector(h, TWO)),
+    "distribution": ((ONE - TWO) / TWO**0.5, "phi", lambda phi: ufs.distribution(phi, TWO, 1.0)),
+}
+
+
+@pytest.mark.parametrize("name", BY_SYMBOL)
+def test_rows_with_the_label_of_another_symbol_are_refused_and_both_remedies_work(name):
+    rows, called, function = BY_SYMBOL[name]
+    expected = function(rows)
+    for order in ([2, 0, 1], [0, 2, 1]):
+        first = next(place for place, number in enumerate(order) if place != number)
+        message = (
+            rf"row {first} of {called} has the label '\w', which is symbol {order[first]} of \w+: put its rows into"
+        )
+        with pytest.raises(ValueError, match=message):
+            function(rows.iloc[order])
+        np.testing.assert_array_equal(function(rows.iloc[order].loc[rows.index]), expected)
+    for fine in (rows.to_numpy(), rows.set_axis(range(3)), rows.set_axis(list("klm"))):  # these name no symbol
+        np.testing.assert_array_equal(function(fine), expected)
+
+
+def test_measurements_of_different_strengths_are_refused():
+    eps = pd.Series([0.1, 0.2, 0.4])
+    with pytest.raises(ValueError, match="row 0 of remainder has the index 2 and that of eps 0"):
+        ufs.remainder_order((eps**2)[::-1], eps)

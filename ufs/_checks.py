@@ -132,7 +132,7 @@ def pairs(x: Sized, y: Sized) -> None:
 
 def aligned(one: Any, other: Any, name: str, other_name: str) -> None:
     """Refuse rows that pandas would pair by label and numpy by position, where the two differ."""
-    if not all(hasattr(getattr(rows, "index", None), "equals") for rows in (one, other)):
+    if not (_has_index(one) and _has_index(other)):
         return
     first, second = one.index, other.index
     if len(first) != len(second) or first.equals(second):
@@ -240,9 +240,38 @@ def reference(p0: ArrayLike, name: str = "p0") -> Array:
     return values
 
 
-def features(h: ArrayLike, symbols: int, of: str, name: str = "h") -> Array:
-    """Features as the columns of a matrix, with one row for each symbol of a variable or distribution."""
+def features(h: ArrayLike, symbols: Sequence[Any], of: str, name: str = "h") -> Array:
+    """Features as the columns of a matrix, with one row for each symbol of a variable or distribution, in its order."""
     values = real(h, name)
-    if values.ndim not in (1, 2) or len(values) != symbols or values.size == 0:
-        raise ValueError(f"{name} has shape {values.shape}: it needs one row for each of the {symbols} symbols of {of}")
-    return finite(values, name).reshape(symbols, -1)
+    if values.ndim not in (1, 2) or len(values) != len(symbols) or values.size == 0:
+        raise ValueError(
+            f"{name} has shape {values.shape}: it needs one row for each of the {len(symbols)} symbols of {of}"
+        )
+    in_order(h, symbols, of, name)
+    return finite(values, name).reshape(len(symbols), -1)
+
+
+def symbols(p: Any, size: int) -> Sequence[Any]:
+    """The symbols of a distribution: the labels of a pandas series, and of an array its positions."""
+    return p.index if _has_index(p) else range(size)
+
+
+def in_order(rows: Any, symbols: Sequence[Any], of: str, name: str) -> None:
+    """Refuse pandas rows of which one has the label of another symbol; an index that only counts is no label."""
+    if not _has_index(rows) or (type(rows.index).__name__ == "RangeIndex" and rows.index[:1].tolist() == [0]):
+        return
+    try:
+        place = {symbol: number for number, symbol in enumerate(symbols)}
+        places = [place.get(label, number) for number, label in enumerate(rows.index)]
+    except TypeError:  # a symbol that cannot be hashed is no label of pandas
+        return
+    row = next((number for number, found in enumerate(places) if found != number), None)
+    if row is not None:
+        raise ValueError(
+            f"row {row} of {name} has the label {shown(rows.index[row])}, which is symbol {places[row]} of {of}: put "
+            f"its rows into the order of the symbols, {name}.loc[...] of their labels, or take {name}.to_numpy()"
+        )
+
+
+def _has_index(rows: Any) -> bool:
+    return hasattr(getattr(rows, "index", None), "equals")

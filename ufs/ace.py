@@ -159,6 +159,10 @@ def ace(
         of_y, values = given.to_y(values), given.to_x(values)  # functions of x
         for smoothed, name in ((of_y, "given_y"), (values, "given_x")):
             _orthonormal(given.root_x, smoothed, k, f"what the smoother {name} makes of random values")
+    if joint is None:
+        check.aligned(x, start, "x", "start")
+    else:
+        check.in_order(start, joint.x_labels, "X", "start")
     Q = _orthonormal(given.root_x, values if start is None else start, k, "start")
     return _finish(_iterate(given, Q, tolerance, max_sweeps), given, joint, tolerance)
 
@@ -193,6 +197,7 @@ def ace_sweep(joint: Joint, f: ArrayLike) -> tuple[Array, Array, Array]:
     >>> f.round(12).T, g.round(12).T, sigma.round(12)
     (array([[ 1., -1.]]), array([[ 1., -1.]]), array([0.8]))
     """
+    check.in_order(f, required(joint).x_labels, "X", "f")
     f = check.real(f, "f")
     columns = _mode_count(f.shape[1] if f.ndim == 2 else 1, required(joint).P.shape, name="the number of columns of f")
     given = _expectations(joint)

@@ -228,6 +228,8 @@ def _relative_error(within: float) -> None:
 
 def _measured(eps: ArrayLike, **named: ArrayLike) -> list[NDArray[np.float64]]:
     """Rows of values, named as in the call, and as the last of them the ε at which they were measured."""
+    for name, values in named.items():
+        check.aligned(values, eps, name, "eps")
     rows = {name: check.finite(values, name) for name, values in named.items()}
     rows["eps"] = check.epsilons(eps)
     check.same_shape("give one value for each ε", **rows)

@@ -120,7 +120,8 @@ def h_score(features: Any, labels: Any = None, *, extractor: Callable[[Any], Any
     if extractor is not None:
         raise ValueError("an extractor works on batches (inputs, labels): give an iterable of them, and no labels")
     if isinstance(labels, Joint):
-        X = check.features(matrix(features, "features"), len(labels.px), "X", "features")
+        check.in_order(features, labels.x_labels, "X", "features")
+        X = check.features(matrix(features, "features"), labels.x_labels, "X", "features")
         X = _in_own_units(X, labels.px)
         return _in_memory(lambda *basis: _of_table(X, labels, *basis[1:]), EPS)  # a table is centred by itself
     X, classes, codes = samples(features, labels)
@@ -165,6 +166,9 @@ def h_score_pair(f: Any, g: Any, joint: Joint | None = None) -> float:
     F, G = matrix(f, "f"), matrix(g, "g")
     if joint is None:
         check.aligned(f, g, "f", "g")
+    else:
+        check.in_order(f, joint.x_labels, "X", "f")
+        check.in_order(g, joint.y_labels, "Y", "g")
     library = library_of(F)
     if library_of(G) != library:
         raise ValueError("f and g must be arrays both, or tensors on one device both")

@@ -306,7 +306,7 @@ def local_exponent(h: ArrayLike, p1: ArrayLike, p2: ArrayLike, p0: ArrayLike) ->
     """
     p, _, gap = _pair(p1, p2)
     reference, _ = check.distributions(p0=check.reference(p0), p1=p1)
-    basis = _span(check.features(h, p.size, "p1"), reference, "h").basis
+    basis = _span(check.features(h, check.symbols(p1, p.size), "p1"), reference, "h").basis
     means = gap @ (basis - basis[np.abs(gap).argmax()])  # the gap adds up to 0: its largest entry may stay out
     along = solve_triangular(_covariance_root(basis, reference), means, trans="T")
     with np.errstate(over="ignore"):
@@ -508,7 +508,7 @@ def _solve(A: Array, y: Array) -> Array:
 def _solved(h: ArrayLike, p1: ArrayLike, p2: ArrayLike) -> tuple[Array, _Dual, _Point]:
     """A feature's values, its dual problem, and the point at which that is largest."""
     p, q, difference = _pair(p1, p2)
-    values = check.features(h, p.size, "p1")
+    values = check.features(h, check.symbols(p1, p.size), "p1")
     return values, *_solution(values, p, q, difference, ("p1", "p2"))
 
 

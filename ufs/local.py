@@ -182,7 +182,8 @@ def distribution(phi: ArrayLike, p0: ArrayLike, eps: float) -> Array:
     >>> distribution([0.6, -0.3], [0.2, 0.8], eps=1).round(12)
     array([0.46832816, 0.53167184])
     """
-    p0, eps = check.reference(p0), check.eps(eps)
+    given, p0, eps = p0, check.reference(p0), check.eps(eps)
+    check.in_order(phi, check.symbols(given, len(p0)), "p0", "phi")
     phi = check.finite(phi, "phi")
     check.same_shape("give one entry for each symbol", phi=phi, p0=p0)
     root = np.sqrt(p0)
@@ -233,10 +234,9 @@ def feature_vector(h: ArrayLike, p0: ArrayLike) -> Array:
     >>> feature_vector([2, -0.5], [0.2, 0.8]).round(6)
     array([ 0.894427, -0.447214])
     """
-    p0 = check.reference(p0)
+    given, p0 = p0, check.reference(p0)
     check.axes(p0, 1, "p0", "flatten it, and h with it")
-    h = check.real(h, "h")
-    values = check.features(h, p0.size, "p0")
+    values = check.features(h, check.symbols(given, p0.size), "p0")
     mean = (p0 / p0.sum()) @ values
     bad = np.flatnonzero(np.abs(mean) > 1e-9 * np.abs(values).max(axis=0))
     if bad.size:
@@ -244,7 +244,7 @@ def feature_vector(h: ArrayLike, p0: ArrayLike) -> Array:
             f"{_column(values, 'h', bad[0])} has mean {mean[bad[0]]:.6g} under p0, not 0: centre it first "
             "(h = h - h[0], then h - p0 @ h / sum(p0))"
         )
-    xi: Array = (np.sqrt(p0)[:, None] * values).reshape(h.shape)
+    xi: Array = (np.sqrt(p0)[:, None] * values).reshape(check.real(h, "h").shape)
     return xi
 
 
@@ -289,9 +289,10 @@ def feature_angles(f: ArrayLike, g: ArrayLike, p: ArrayLike) -> Array:
     >>> np.degrees(feature_angles([1, 1, 0, 0], [1, 0, 1, 0], [0.25] * 4)).round(6)
     array([90.])
     """
-    p = check.reference(p, "p")
+    given, p = p, check.reference(p, "p")
     check.axes(p, 1, "p", "flatten it, and the features with it")
-    spans = [_orthonormal(check.features(h, p.size, "p", name), p, name) for h, name in ((f, "f"), (g, "g"))]
+    symbols = check.symbols(given, p.size)
+    spans = [_orthonormal(check.features(h, symbols, "p", name), p, name) for h, name in ((f, "f"), (g, "g"))]
     for span, name in zip(spans, "fg", strict=True):
         if span.shape[1] == 0:
             raise ValueError(f"{name} is constant in all its columns: after centring it points nowhere")

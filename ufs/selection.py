@@ -186,8 +186,8 @@ def captured(h: ArrayLike, joint: Joint, of: str = "Y") -> float:
     """
     if not isinstance(of, str) or of not in ("X", "Y"):
         raise ValueError(f"of = {of!r}: features are of 'Y' or of 'X'")
-    B, p = (dtm(joint).T, joint.py) if of == "Y" else (dtm(joint), joint.px)
-    xi = _orthonormal(check.features(h, p.size, of), p)
+    B, p, symbols = (dtm(joint).T, joint.py, joint.y_labels) if of == "Y" else (dtm(joint), joint.px, joint.x_labels)
+    xi = _orthonormal(check.features(h, symbols, of), p)
     return float(np.sum((B @ xi) ** 2))
 
 
@@ -267,7 +267,7 @@ def attribute_exponents(h: ArrayLike, joint: Joint, px_v: ArrayLike) -> Array:
         raise ValueError(
             f"px_v has shape {px_v.shape}: it must be (draws, values, {joint.P.shape[0]}), with two values at least"
         )
-    values, exponents = check.features(h, joint.py.size, "Y"), []
+    values, exponents = check.features(h, joint.y_labels, "Y"), []
     for i, attribute in enumerate(px_v):
         p, q, difference = _normalised(*(check.distribution(attribute[v], f"px_v[{i}, {v}]") for v in (0, 1)))
         p, q, difference = ((vector / joint.px) @ joint.P for vector in (p, q, difference))  # which keeps its digits

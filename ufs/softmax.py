@@ -13,9 +13,9 @@ Everywhere s has a row for each symbol of X, v and b have one for each symbol of
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import scipy.sparse as sp
@@ -261,7 +261,7 @@ def optimal_weights(s: ArrayLike, joint: Joint) -> tuple[Array, Array]:
     >>> v.round(12).T, (b - np.log(0.5)).round(12)
     (array([[ 0.4, -0.4]]), array([-2.,  2.]))
     """
-    s = check.features(s, joint.px.size, joint.x_name, "s")
+    s = check.features(s, joint.x_labels, joint.x_name, "s")
     mean, inverse, _ = _centred(s, joint.px)
     with np.errstate(over="ignore", invalid="ignore"):
         v = (dtm(joint) @ inverse.T) / np.sqrt(joint.py)[:, None]
@@ -384,7 +384,7 @@ def hidden_layer_weights(
     the loss is at saturation, where w and c grow without bound; change the bias b, or take another activation
     """
     function = _activation(activation)
-    t = check.features(t, joint.px.size, joint.x_name, "t")
+    t = check.features(t, joint.x_labels, joint.x_name, "t")
     Xi, nearest, unseen, rounding = _features_for(v, b, joint)
     nearest = _in_range(nearest, "the mean of a feature", "v", "up")
     nearest = nearest + unseen @ (unseen.T @ function.value(np.zeros(nearest.shape)))
@@ -478,9 +478,9 @@ def composite_head(
     (array([[ 0.8], [-0.8]]), array([ 0.4, -0.4]))
     """
     function = _activation(activation)
-    t = check.features(t, joint.px.size, joint.x_name, "t")
-    v = check.features(v, joint.py.size, joint.y_name, "v")
-    b = _row(b, joint.py.size, joint.y_name, "b")
+    t = check.features(t, joint.x_labels, joint.x_name, "t")
+    v = check.features(v, joint.y_labels, joint.y_name, "v")
+    b = _row(b, joint.y_labels, joint.y_name, "b")
     W, c = check.finite(W, "W"), check.finite(c, "c")
     if W.shape != (t.shape[1], v.shape[1]) or c.shape != (v.shape[1],):
         raise ValueError(
@@ -498,10 +498,9 @@ def composite_head(
 # ---- input -----------------------------------------------------------------------------------------------------------
 
 
-def _row(values: ArrayLike, size: int, of: str, name: str) -> Array:
-    values = check.real(values, name)
-    row = check.features(values, size, of, name)
-    check.axes(values, 1, name, "give one number for each symbol")
+def _row(values: ArrayLike, symbols: Sequence[Any], of: str, name: str) -> Array:
+    row = check.features(values, symbols, of, name)
+    check.axes(check.real(values, name), 1, name, "give one number for each symbol")
     return row[:, 0]
 
 
@@ -514,10 +513,10 @@ def _same_columns(**blocks: Array) -> None:
 
 
 def _layer(s: ArrayLike, v: ArrayLike, b: ArrayLike, joint: Joint) -> tuple[Array, Array, Array]:
-    s = check.features(s, joint.px.size, joint.x_name, "s")
-    v = check.features(v, joint.py.size, joint.y_name, "v")
+    s = check.features(s, joint.x_labels, joint.x_name, "s")
+    v = check.features(v, joint.y_labels, joint.y_name, "v")
     _same_columns(s=s, v=v)
-    return s, v, _row(b, joint.py.size, joint.y_name, "b")
+    return s, v, _row(b, joint.y_labels, joint.y_name, "b")
 
 
 def _dense(joint: Joint) -> Joint:
@@ -538,11 +537,11 @@ def _activation(name: str) -> _Activation:
 
 
 def _log_posterior(s: ArrayLike, v: ArrayLike, b: ArrayLike) -> Array:
-    s, v = check.real(s, "s"), check.real(v, "v")
-    s = check.features(s, len(s) if s.ndim else 0, "X", "s")
-    v = check.features(v, len(v) if v.ndim else 0, "Y", "v")
+    s, of_y, v = check.real(s, "s"), v, check.real(v, "v")
+    s = check.features(s, range(len(s) if s.ndim else 0), "X", "s")
+    v = check.features(v, range(len(v) if v.ndim else 0), "Y", "v")
     _same_columns(s=s, v=v)
-    b = _row(b, len(v), "Y", "b")
+    b = _row(b, check.symbols(of_y, len(v)), "Y", "b")
     with np.errstate(over="ignore", invalid="ignore"):
         logits = s @ v.T + b
         if np.isfinite(logits).all():
@@ -624,8 +623,8 @@ def _leaning(b: Array, joint: Joint) -> Array:
 
 def _features_for(v: ArrayLike, b: ArrayLike, joint: Joint) -> tuple[Array, Array, Array, Array]:
     r""":math:`\Xi^X` and :math:`\mu_s` of R11, the combinations that v does not see, and the rounding of the means."""
-    v = check.features(v, joint.py.size, joint.y_name, "v")
-    b = _row(b, joint.py.size, joint.y_name, "b")
+    v = check.features(v, joint.y_labels, joint.y_name, "v")
+    b = _row(b, joint.y_labels, joint.y_name, "b")
     root = np.sqrt(joint.py)
     _, inverse, unseen = _centred(v, joint.py)
     with np.errstate(over="ignore", invalid="ignore"):

@@ -168,7 +168,7 @@ def _run(joint: Joint, found: Modes, k: int, networks: Sequence[Network], count:
             ("x", network.s, found.f, joint.px, joint.x_name),
             ("y", network.v, found.g, joint.py, joint.y_name),
         ):
-            features = check.features(values, len(p), variable)
+            features = check.features(values, range(len(p)), variable)
             if features.shape[1] != k:
                 raise ValueError(f"a network has {features.shape[1]} features: it is listed under k = {k}")
             angle = float(np.degrees(feature_angles(features, of_modes[:, :k], p).max()))
