@@ -334,6 +334,15 @@ def projected(vectors: list[list[Any]], others: list[list[Any]]) -> Any:
     return mp.fsum(mp.fsum(a * b for a, b in zip(one, two, strict=True)) ** 2 for one in vectors for two in others)
 
 
+def exactly_captured(h: np.ndarray, P: np.ndarray) -> Any:
+    """What features of X hold of the divergence transition matrix."""
+    cells, (n, m) = exact(P.ravel()), P.shape
+    rows = [cells[x * m : (x + 1) * m] for x in range(n)]
+    px, py = [mp.fsum(row) for row in rows], [mp.fsum(column) for column in zip(*rows, strict=True)]
+    B = [[(rows[x][y] / px[x] / py[y] - 1) * mp.sqrt(px[x] * py[y]) for x in range(n)] for y in range(m)]
+    return projected(exact_span(h, px), B)
+
+
 def scattered(n: int, rng: np.random.Generator) -> np.ndarray:
     """A distribution of which some symbols are rare, and some next to impossible."""
     p = 10.0 ** rng.uniform(-rng.choice([0, 5, 20, 60, 140]), 0, n)
@@ -353,11 +362,7 @@ def test_local_exponents_and_what_features_capture_have_their_digits(of: str) ->
         assert agree(ufs.local_exponent(h, p, q, reference), truth, 1e-11)
         P = scattered(n, rng)[:, None] * rng.dirichlet(np.ones(m), n)
         P /= P.sum()
-        cells = exact(P.ravel())
-        rows = [cells[x * m : (x + 1) * m] for x in range(n)]
-        px, py = [mp.fsum(row) for row in rows], [mp.fsum(column) for column in zip(*rows, strict=True)]
-        B = [[(rows[x][y] / px[x] / py[y] - 1) * mp.sqrt(px[x] * py[y]) for x in range(n)] for y in range(m)]
-        truth = projected(exact_span(h, px), B)
+        truth = exactly_captured(h, P)
         for form in (np.array, sp.csr_array):
             assert agree(ufs.captured(h, Joint(form(P)), "X"), truth, 1e-11)
 
@@ -367,22 +372,41 @@ def test_a_local_exponent_next_to_the_largest_double_is_finite() -> None:
 
 
 @pytest.mark.parametrize("of", ["normal", "lattice", "indicators", "rare indicators"])
-def test_the_h_score_over_a_table_is_half_of_what_the_features_capture(of: str) -> None:
+def test_the_h_score_over_a_table_has_its_digits_in_every_unit(of: str) -> None:
     rng = np.random.default_rng(17)
-    for _ in range(40):
+    for _ in range(25):
         n, m = (int(size) for size in rng.integers(2, 6, 2))
         P = (scattered(n, rng) ** rng.integers(1, 3))[:, None] * rng.dirichlet(np.ones(m), n)
         joint = Joint(P / P.sum())
         h = np.eye(n)[:, rng.integers(n) :] if "rare" in of else features(of, n, rng).reshape(n, -1)
-        half = ufs.captured(h, joint, "X") / 2
+        truth = exactly_captured(h, P) / 2
         for scale in (1, 1e160, 1e-200, 2.0**1020, 10.0 ** rng.uniform(-200, 200, h.shape[1])):
-            with warnings.catch_warnings(record=True) as doubts:
-                warnings.simplefilter("always")
-                score = ufs.h_score(h * scale, joint)
-            assert all("so nearly dependent" in str(doubt.message) for doubt in doubts)
-            assert doubts or agree(score, half, 1e-9)
+            assert agree(ufs.h_score(h * scale, joint), truth, 1e-9)
         if of != "normal":
-            assert agree(ufs.h_score(h + 1e6, joint), half, 1e-9)
+            assert agree(ufs.h_score(h + 1e6, joint), truth, 1e-9)
+
+
+def test_what_only_rare_symbols_tell_apart_is_no_dependence() -> None:
+    for rare in 10.0 ** -np.arange(2, 300, 20):
+        P = np.diag([1.0, 0.01, rare])
+        h = np.array([[0, 0], [1, 1], [1, 2]])
+        assert ufs.h_score(h, Joint(P / P.sum())) == about(1.0, 1e-12)
+
+
+def test_features_over_a_table_have_six_digits_or_a_warning() -> None:
+    """Whatever is not told to be nearly dependent is right to a millionth, and both occur."""
+    rng, told, silent = np.random.default_rng(31), 0, 0
+    for distance in 10.0 ** rng.uniform(-11, -6, 60):
+        P = rng.dirichlet(np.ones(24)).reshape(6, 4)
+        joint, x = Joint(P), rng.normal(size=6)
+        h = np.c_[x, x + distance * rng.normal(size=6)]
+        truth = exactly_captured(h, P) / 2
+        with warnings.catch_warnings(record=True) as doubts:
+            warnings.simplefilter("always")
+            found = ufs.h_score(h, joint)
+        assert doubts or agree(found, truth, 1e-6)
+        told, silent = told + bool(doubts), silent + (not doubts)
+    assert min(told, silent) > 10
 
 
 @pytest.mark.parametrize("form", ["table", "samples", "tensors"])

@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 from ufs import _checks as check
 from ufs._backends import Library, Numpy, library_of
 from ufs._samples import matrix, not_finite, samples
-from ufs.dtm import _normalised
+from ufs.dtm import _normalised, dtm
 from ufs.joint import Joint
+from ufs.local import _orthonormal
 
 __all__ = ["HScore", "h_score", "h_score_pair"]
 
@@ -88,7 +89,9 @@ def h_score(features: Any, labels: Any = None, *, extractor: Callable[[Any], Any
         column; for labels that are not hashable, are floats other than integers, mark a missing value (None, NaN, NA,
         NaT), naming the first, or do not match the features in length; for pandas features and labels whose indices
         differ; if there are no labels, or no sample; for an extractor in training mode, or without batches; for samples
-        of a feature so large or so small that its square leaves the range of float64 (a table has no such bounds).
+        of a feature so large or so small that its square leaves the range of float64 (a table has no such bounds); for
+        one that varies over the symbols of a table by less than 16 units in the last place of its largest value, which
+        may be rounding; for pandas features of which a row has the label of another symbol.
 
     Notes
     -----
@@ -122,8 +125,7 @@ def h_score(features: Any, labels: Any = None, *, extractor: Callable[[Any], Any
     if isinstance(labels, Joint):
         check.in_order(features, labels.x_labels, "X", "features")
         X = check.features(matrix(features, "features"), labels.x_labels, "X", "features")
-        X = _in_own_units(X, labels.px)
-        return _in_memory(lambda *basis: _of_table(X, labels, *basis[1:]), EPS)  # a table is centred by itself
+        return float(np.sum((dtm(labels) @ _orthonormal(X, labels.px, "features")) ** 2)) / 2
     X, classes, codes = samples(features, labels)
     if len(X) == 0:
         raise ValueError("there are no samples: the H-score needs at least one")
@@ -863,29 +865,11 @@ def _of_batches(batches: Any, extractor: Callable[[Any], Any] | None) -> HScore:
     return result
 
 
-def _in_own_units(X: Any, p: Any) -> Any:
-    """Columns in powers of two, of which the squares are far from the ends of float64 however rare what varies is."""
-    X = np.ldexp(X, -np.frexp(np.abs(X).max(axis=0))[1])
-    varies = np.sqrt(p)[:, None] * np.abs(X - X[p.argmax()])
-    return np.ldexp(X, -np.frexp(varies.max(axis=0))[1])
-
-
 def _centred(values: Any, p: Any) -> Any:
     """Values without their mean under p, a column."""
     rest = values - values[int(p.argmax())]  # exact where it cancels, so that what rare symbols add is not lost
     rest -= p.T @ rest
     return rest
-
-
-def _of_table(X: Any, joint: Joint, combined: Any = None) -> HScore:
-    result = HScore()
-    result._shift, X = joint.px @ X, _centred(X, joint.px[:, None] / joint.px.sum())
-    if combined is not None:
-        X, result._shift = X @ combined, np.zeros(combined.shape[1])
-    result._rows = {y: y for y in range(len(joint.py))}
-    result._counts, result._sums = joint.py, joint.P.T @ X
-    result._gram = np.asfortranarray((joint.px[:, None] * X).T @ X)
-    return result
 
 
 def _block(width: int, dtype: Any) -> int:

@@ -195,6 +195,12 @@ def feature_exponent(h: ArrayLike, p1: ArrayLike, p2: ArrayLike) -> float:
         In nats; 0 where the means of h do not differ, as for a constant h or P₁ = P₂. Bounds that certify it:
         :func:`exponent_bounds`.
 
+    Warns
+    -----
+    RuntimeWarning
+        For a column so nearly dependent on others that rounding may have changed what tells it apart by more than a
+        millionth of its size.
+
     Raises
     ------
     ValueError
@@ -236,6 +242,12 @@ def exponent_bounds(h: ArrayLike, p1: ArrayLike, p2: ArrayLike) -> ExponentBound
         The lower bound is the dual's value at the λ and θ found, the upper one the larger divergence of a pair of
         distributions under which h has equal means. Both hold whether or not the maximum was found; that they agree
         proves that it was.
+
+    Warns
+    -----
+    RuntimeWarning
+        For a column so nearly dependent on others that rounding may have changed what tells it apart by more than a
+        millionth of its size.
 
     Raises
     ------
@@ -287,6 +299,12 @@ def local_exponent(h: ArrayLike, p1: ArrayLike, p2: ArrayLike, p0: ArrayLike) ->
     -------
     float
         In nats; ``inf`` where it is more than a double can hold.
+
+    Warns
+    -----
+    RuntimeWarning
+        For a column so nearly dependent on others that rounding may have changed what tells it apart by more than a
+        millionth of its size.
 
     Raises
     ------

@@ -3,6 +3,7 @@ r"""Local geometry: distributions near a reference as vectors, features as vecto
 from __future__ import annotations
 
 import math
+import warnings
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -26,6 +27,7 @@ Array: TypeAlias = NDArray[np.float64]
 
 EPS, TINY = float(np.finfo(float).eps), float(np.finfo(float).tiny)
 RESOLUTION = 8 * EPS  # of values scaled to between 1/2 and 1: what varies by less may be rounding as well as signal
+TOLD = 1e-6  # part of a direction that may be rounding, from which the user is told
 SQUARES = math.sqrt(TINY / EPS)  # what is larger has a square with all its digits
 CLOSE = 0.1  # |p/q - 1| below which the logarithm is replaced by its series
 SERIES = np.array([(-1) ** j / ((j + 1) * (j + 2)) for j in range(16)])  # of ((1 + t) log(1 + t) - t) / t²
@@ -268,6 +270,12 @@ def feature_angles(f: ArrayLike, g: ArrayLike, p: ArrayLike) -> Array:
     ndarray
         Angles in radians, ascending, one for each dimension of the smaller span; tiny ones are accurate too.
 
+    Warns
+    -----
+    RuntimeWarning
+        For a column so nearly dependent on others that rounding may have changed what tells it apart by more than a
+        millionth of its size.
+
     Raises
     ------
     ValueError
@@ -407,7 +415,8 @@ def _span(h: Array, p: Array, name: str) -> _Span:
             "of its values from it first"
         )
     unit = np.where(size > 0, size, 1.0)
-    chosen = _independent(scaled / unit, np.maximum(RESOLUTION / unit, len(h) * EPS))
+    chosen, amplified = _independent(scaled / unit, np.maximum(RESOLUTION / unit, len(h) * EPS))
+    _warn_of_rounding(h, name, chosen, EPS * amplified)
     if not chosen:
         return _Span(np.empty((len(h), 0)), np.empty((h.shape[1], 0)), np.empty(0), exponent)
     root = np.ldexp(1.0, np.frexp(p)[1] // 2)[:, None]  # near √p, and a power of two: nothing is rounded by it
@@ -418,17 +427,33 @@ def _span(h: Array, p: Array, name: str) -> _Span:
     return _Span(L / root * own, back, first @ back, exponent)
 
 
-def _independent(x: Array, noise: Array) -> list[int]:
-    """Columns of which none is a combination of the others, up to the noise in the entries of each column of x."""
+def _independent(x: Array, noise: Array) -> tuple[list[int], Array]:
+    """Columns of which none is a combination of the others, up to the noise in the entries of each column of x.
+
+    With them, how much more of each is noise once those before it are taken out.
+    """
     R, order = qr(x / noise, mode="r", pivoting=True)
     variance = np.ones(len(order))  # of the noise in the entries of what the columns chosen leave of each
-    rank = 0
+    rank, amplified = 0, np.zeros(len(order))
     for size, along in zip(np.diagonal(R), R, strict=False):
         if size == 0 or (rank > 0 and size**2 <= len(x) * variance[rank]):
             break
         variance[rank + 1 :] += (along[rank + 1 :] / size) ** 2 * variance[rank]
+        amplified[rank] = math.sqrt(variance[rank]) * np.linalg.norm(R[:, rank]) / abs(size)
         rank += 1
-    return [int(j) for j in order[:rank]]
+    return [int(j) for j in order[:rank]], amplified[:rank]
+
+
+def _warn_of_rounding(h: Array, name: str, chosen: list[int], doubt: Array) -> None:
+    if (doubt > TOLD).any():
+        worst = int(doubt.argmax())
+        warnings.warn(
+            f"{_column(h, name, chosen[worst])} is so nearly dependent on the others that rounding may have changed "
+            f"what tells it apart by {doubt[worst]:.0e} of its size, and the result with it; compute it from "
+            "standardised or decorrelated numbers",
+            RuntimeWarning,
+            stacklevel=5,
+        )
 
 
 def _orthonormal(h: Array, p: Array, name: str = "h") -> Array:

@@ -172,6 +172,12 @@ def captured(h: ArrayLike, joint: Joint, of: str = "Y") -> float:
     of : {"Y", "X"}
         The variable that h is a feature of. For X it is :math:`\lVert \tilde B\, \Xi \rVert_F^2`.
 
+    Warns
+    -----
+    RuntimeWarning
+        For a column so nearly dependent on others that rounding may have changed what tells it apart by more than a
+        millionth of its size.
+
     Raises
     ------
     ValueError
@@ -208,6 +214,12 @@ def averaged_exponent(h: ArrayLike, joint: Joint, spread: float, eps: float, of:
         Above 0.
     of : {"Y", "X"}
         The variable that h is a feature of. For X, the attributes are Y's, and :math:`|\mathcal Y| - 1` divides.
+
+    Warns
+    -----
+    RuntimeWarning
+        For a column so nearly dependent on others that rounding may have changed what tells it apart by more than a
+        millionth of its size.
 
     Raises
     ------
