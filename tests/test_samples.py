@@ -119,7 +119,9 @@ def drawn(data, form, gaps):
 
 def plain(label):
     """A date of numpy as one of Python, which the samples were made of."""
-    return label.item() if isinstance(label, np.datetime64) else label
+    if not isinstance(label, np.datetime64):
+        return label
+    return (label if label.dtype == "M8[D]" else label.astype("M8[us]")).item()  # of nanoseconds numpy makes integers
 
 
 def cells(joint, n):

@@ -147,7 +147,7 @@ def test_measured_points(show: Show, figure: Cost) -> None:
     np.testing.assert_allclose(np.diff(xs), np.diff(xs)[0], atol=0.15)  # a decade each
     press(page, "features")
     assert page.locator(".ufs-measured").count() == 1
-    slider(page, "samples").fill(str(np.log10(2e4)))
+    slider(page, "samples").fill(f"{np.log10(2e4):.12f}")
     assert size(page, "n") == 20_000
     # of the sweep over features one point lies at these sizes
     assert page.locator(".ufs-measured").count() == 1
