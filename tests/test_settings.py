@@ -14,8 +14,10 @@ from fractions import Fraction
 from types import SimpleNamespace
 from typing import Any
 
+import dask.array
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 import traitlets
 from matplotlib.figure import Figure
@@ -433,3 +435,36 @@ def test_a_generator_goes_on_and_a_seed_begins_anew():
     rng = np.random.default_rng(5)
     assert check.generator(rng, "rng") is rng
     assert check.generator(np.uint8(5), "rng").random() == check.generator(5, "rng").random() == rng.random()
+
+
+@pytest.mark.parametrize("size", [1e76, 1e150, 1e200, 1e300])
+@pytest.mark.parametrize("activation", ["identity", "relu"])
+def test_inputs_too_large_to_descend_are_told_to_be_scaled_down(activation, size):
+    with pytest.raises(ValueError, match=r"not below 1e\+75 at the start: scale the inputs down"):
+        ufs.nn.fit_exact(ufs.nn.mlp((len(P), 1, P.shape[1]), [activation], seed=0), JOINT, inputs=size * np.eye(len(P)))
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: ufs.h_score(pl.LazyFrame({"a": [1.0, 2.0]}), [0, 1]), "features is a LazyFrame.*collect"),
+        (lambda: ufs.h_score([1.0, 2.0], pl.LazyFrame({"a": [0, 1]})), "labels is a LazyFrame.*collect"),
+        (lambda: ufs.Joint(pl.LazyFrame({"a": [0.5, 0.5]})), "P is a LazyFrame.*collect"),
+        (lambda: ufs.distributed.dask_joint(None, None), "delayed blocks must come in pairs"),
+        (lambda: ufs.distributed.dask_joint(*[dask.array.from_array(np.array(1))] * 2), "of no axis holds no samples"),
+        (lambda: ufs.nn.read(3, np.eye(2)), "network is of type int"),
+        (lambda: ufs.nn.fit_exact(None, JOINT), "network is of type NoneType"),
+        (lambda: ufs.nn.fit_samples("a", np.eye(2), [0, 1], epochs=1, lr=0.1), "network is of type str"),
+        (
+            lambda: ufs.nn.fit_samples(ufs.nn.mlp((2, 2), [], seed=0), np.eye(2), [0, 1], epochs=1, lr=0.1, record=3),
+            "record = 3",
+        ),
+        (
+            lambda: ufs.distribution([2**0.5, -1], [1 / 3, 2 / 3], eps=1e19),
+            "gives a distribution for eps up to",
+        ),
+    ],
+)
+def test_what_is_not_there_yet_or_of_another_kind_is_named(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()

@@ -66,6 +66,8 @@ def tensor(values: Any, name: str) -> None:
 def array(values: Any, name: str) -> NDArray[Any]:
     """What numpy makes of it; a tensor without its gradient, from whatever device, and exact."""
     unmasked(values, name)
+    if hasattr(values, "collect"):
+        raise ValueError(f"{name} is a {type(values).__name__}, which is not computed yet: call its collect()")
     if is_tensor(values):
         tensor(values, name)
         values = values.detach().cpu().resolve_conj().resolve_neg()

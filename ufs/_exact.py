@@ -28,6 +28,7 @@ SATURATED = "units are saturated: only smaller weights would make a difference"
 SILENT = "all units of a hidden layer are 0 for every x"
 VOID = "probabilities have vanished where the table is zero"
 MOVED = 1e-3  # a change of a logarithm of a probability, relative to the largest, that is none of rounding
+LARGEST = 1e75  # derivative: the descent takes fourth powers
 
 
 @dataclass(frozen=True, eq=False)
@@ -172,6 +173,9 @@ def fit_exact(
             if record is not None:
                 records.append(record(step, network))
 
+        _, gradient = objective.value_and_gradient(objective.weights())
+        if not np.abs(gradient).max(initial=0) < LARGEST:
+            raise ValueError(f"the gradient of the loss is not below {LARGEST:g} at the start: scale the inputs down")
         path = Path(objective, objective.weights(), visit)
         fault = minimize(path, tolerance, max_steps)
         training = _training(objective, path, records)

@@ -28,13 +28,13 @@ NO_LOGITS = "the network returns a {}: let it return logits, a tensor with a row
 @contextmanager
 def mode(network: torch.nn.Module, training: bool) -> Iterator[None]:
     """Training or evaluation mode, and afterwards each module's own mode as it was."""
-    before = [(module, module.training) for module in network.modules()]
+    before = [(part, part.training) for part in module(network).modules()]
     network.train(training)
     try:
         yield
     finally:
-        for module, was in before:
-            module.training = was
+        for part, was in before:
+            part.training = was
 
 
 @contextmanager
@@ -99,8 +99,15 @@ def _same(one: torch.Tensor, other: Any) -> bool:
     return torch.allclose(one, other, rtol=0, atol=0, equal_nan=True)
 
 
+def module(network: torch.nn.Module) -> torch.nn.Module:
+    if not isinstance(network, torch.nn.Module):
+        raise ValueError(f"network is of type {type(network).__name__}: give a torch.nn.Module")
+    return network
+
+
 def as_inputs(network: torch.nn.Module, inputs: ArrayLike | torch.Tensor) -> torch.Tensor:
     """Inputs on the network's device and in its precision; integer tensors, symbols for an embedding, as they are."""
+    module(network)
     if isinstance(inputs, torch.Tensor):
         check.tensor(inputs, "inputs")
         tensor = inputs.detach()

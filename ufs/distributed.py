@@ -6,7 +6,7 @@ an optional extra: ``pip install -e ".[distributed]"`` in the clone.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Sized
 from contextlib import contextmanager
 from importlib import import_module
 from typing import Any, NamedTuple
@@ -298,11 +298,13 @@ def _blocks(one: Any, other: Any, name: str) -> list[tuple[Any, Any]]:
     if not isinstance(one, da.Array):
         if hasattr(one, "to_dask_array"):
             raise ValueError(f"a {type(one).__name__} of Dask is no array: call its to_dask_array()")
-        if isinstance(other, da.Array) or len(one) != len(other):
+        if isinstance(other, da.Array) or not _paired(one, other):
             raise ValueError("delayed blocks must come in pairs: give two sequences of the same length")
         if hasattr(one, "dtype"):
             raise ValueError(f"a {type(one).__name__} has no blocks: make it a Dask array, dask.array.from_array")
         return list(zip(one, other, strict=True))
+    if one.ndim == 0:
+        raise ValueError("a Dask array of no axis holds no samples: give one of one axis or two")
     if one.ndim > 1:
         one = one.rechunk(dict.fromkeys(range(1, one.ndim), -1))
     rows = one.chunks[0]
@@ -319,6 +321,10 @@ def _blocks(one: Any, other: Any, name: str) -> list[tuple[Any, Any]]:
     else:
         other = other.rechunk({0: rows} | dict.fromkeys(range(1, other.ndim), -1))
     return list(zip(one.to_delayed().ravel(), other.to_delayed().ravel(), strict=True))
+
+
+def _paired(one: Any, other: Any) -> bool:
+    return isinstance(one, Sized) and isinstance(other, Sized) and len(one) == len(other)
 
 
 def _tree(part: Any, merged: Any, blocks: list[tuple[Any, Any]]) -> Any:

@@ -374,6 +374,8 @@ def fit_samples(
         raise ValueError(f"momentum = {momentum!r}: it must be at least 0 and below 1, or the velocity never fades")
     if nesterov and momentum == 0:
         raise ValueError("nesterov needs a momentum above 0: give one, or leave nesterov out")
+    if record is not None and not callable(record):
+        raise ValueError(f"record = {record!r}: give a function of (epoch, network), or leave it out")
     trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
     lr, decay, momentum = float(lr), float(decay), float(momentum)  # torch knows no fractions
     descent = _optimizer(optimizer, trained, lr, momentum, nesterov)
