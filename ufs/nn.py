@@ -464,11 +464,12 @@ def _labels(labels: ArrayLike | torch.Tensor, rows: int) -> torch.Tensor:
     values = labels if isinstance(labels, torch.Tensor) else as_tensor(labels, "labels")
     if values.is_floating_point() or values.is_complex() or values.dtype == torch.bool:
         raise ValueError(f"labels have type {values.dtype}: give integer classes, from 0")
-    values = values.long()
+    given, values = values, values.long()
     if values.shape != (rows,):
         raise ValueError(f"labels have shape {tuple(values.shape)} and inputs {rows} rows: give one label for each row")
     if int(values.min()) < 0:
-        raise ValueError(f"labels[{int(values.argmin())}] = {int(values.min())}: classes are counted from 0")
+        worst = int(values.argmin())
+        raise ValueError(f"labels[{worst}] = {given[worst].item()}: classes are counted from 0, and below 2**63")
     return values
 
 
