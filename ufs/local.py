@@ -193,9 +193,9 @@ def distribution(phi: ArrayLike, p0: ArrayLike, eps: float) -> Array:
         p: Array = p0 + eps * root * phi
         p[(p < 0) & (p >= -1e-14 * p0)] = 0
         mass = float(p.sum())
-        rounding = EPS * eps * float(np.abs(root * phi).sum())
-    # no number, if an entry is minus infinity: that is refused below, as is an ε of which the rounding counts
-    if abs(mass - 1) > check.SUM_TOLERANCE + p.size * rounding:
+        rounding = p.size * EPS * eps * float(np.abs(root * phi).sum())
+    # no number, if an entry is minus infinity: that is refused below, as is an ε so large that rounding makes the sum
+    if abs(mass - 1) > check.SUM_TOLERANCE + (rounding if (p < 0).any() else 0):
         raise ValueError(
             f"P would sum to {mass:.12g}: phi is not perpendicular to √P0; "
             "subtract its component along √P0 (phi - (phi * root).sum() * root, with root = np.sqrt(p0))"
