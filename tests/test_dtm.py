@@ -1,8 +1,11 @@
 """The DTM and its modes: every closed form, every path of the solver, and the guarantees of the docstrings."""
 
 import itertools
+import json
+import re
 import sys
 import tracemalloc
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,7 +17,7 @@ from scipy.sparse.csgraph import connected_components
 from scipy.stats import binom, chi2_contingency, poisson
 
 import ufs._krylov as krylov
-from ufs import Joint, Modes, ace, dtm, maximal_correlation, modes
+from ufs import Joint, Modes, ace, datasets, dtm, maximal_correlation, modes
 
 HAIR_EYE = [[68, 20, 15, 5], [119, 84, 54, 29], [26, 17, 14, 14], [7, 94, 10, 16]]
 SMOKE = [[4, 2, 3, 2], [4, 3, 7, 4], [25, 10, 12, 4], [18, 24, 33, 13], [10, 6, 7, 2]]
@@ -738,3 +741,43 @@ def test_reversible_chains_have_powers():
     assert first == pytest.approx(0.5 + 0.5 * np.cos(2 * np.pi / 5))
     for steps in (2, 5):
         assert maximal_correlation(Joint(np.linalg.matrix_power(step, steps) / 5)) == pytest.approx(first**steps)
+
+
+# ---- what chapter 3 says of its tables -------------------------------------------------------------------------------
+
+
+def test_the_rungs_of_the_ladder():
+    """Those of fathers fall in the order of the survey, those of sons but for one pair."""
+    joint = Joint.from_counts(datasets.occupational_status())
+    m = modes(joint, 1)
+    lower, routine = joint.x_labels.index("lower supervisory"), joint.x_labels.index("routine non-manual")
+    fathers, sons = np.diff(m.f[:, 0]), np.diff(m.g[:, 0])
+    assert routine == lower + 1
+    assert np.all(fathers < 0)
+    assert np.flatnonzero(sons > 0).tolist() == [lower]
+
+
+def test_the_neighbours_of_q_and_of_the_space():
+    counts = datasets.letter_bigrams()
+    assert counts.loc["q", "u"] == 626
+    assert counts.loc["q"].sum() == 627
+    vowels = list("aeiou")
+    consonants = [letter for letter in counts.index if letter not in [*vowels, "space"]]
+    for table in (counts, counts.T):  # what follows, what precedes
+        around_space = table.loc["space", consonants].sum() / table.loc["space"].sum()
+        around_vowels = table.loc[vowels, consonants].to_numpy().sum() / table.loc[vowels].to_numpy().sum()
+        assert abs(around_space - around_vowels) < 0.02
+
+
+def test_the_page_says_so():
+    """No rung is said to be in order that is not, nothing is always followed, no line joins a father and a son."""
+    page = Path(__file__).parents[1] / "book" / "universal" / "divergence-transition-matrix.ipynb"
+    cells = json.loads(page.read_text(encoding="utf-8"))["cells"]
+    text = "\n".join("".join(cell["source"]) for cell in cells)
+    assert "always followed" not in text
+    assert "bound on what any attribute" not in text
+    assert "routine non-manual work stands a little above lower supervisory" in text
+    (the_map,) = ["".join(c["source"]) for c in cells if "fig-ca-map" in json.dumps(c["metadata"])]
+    assert "of the inertia" in the_map
+    assert 'set_aspect("equal")' in the_map
+    assert not re.search(r"ax\.plot\((?!.*\"o\")", the_map)
