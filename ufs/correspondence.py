@@ -69,7 +69,7 @@ def correspondence(joint: Joint, k: int | None = None) -> Correspondence:
     Raises
     ------
     ValueError, numpy.linalg.LinAlgError
-        As :func:`ufs.modes` does.
+        As :func:`ufs.dtm.modes` does.
 
     Notes
     -----
