@@ -94,7 +94,8 @@ def contraction(joint: Joint, *, starts: int = 200, seed: int = 0) -> Contractio
 
     ``upper`` is :math:`\max_{x, x'} \max_\beta \chi^2` of the channel with the two inputs x and x′, used with
     probabilities 1 − β and β: that is the constant of the channel for its worst input distribution. The inner function
-    is concave in β. It takes time proportional to \|𝒳\|²\|𝒴\|.
+    is concave in β. It takes time proportional to \|𝒳\|²\|𝒴\|,
+    as does a step of the ascent: some seconds for a hundred symbols on each side.
 
     Source: R. Ahlswede, P. Gács, "Spreading of sets in product spaces and hypercontraction of the Markov operator",
     Ann. Probab. 4 (1976) 925-939; V. Anantharam, A. Gohari, S. Kamath, C. Nair, arXiv:1304.6133, for the least constant
