@@ -1,18 +1,23 @@
 """The DTM and its modes: every closed form, every path of the solver, and the guarantees of the docstrings."""
 
 import itertools
+import json
+import re
 import sys
 import tracemalloc
+from pathlib import Path
 
 import numpy as np
 import pytest
 import scipy.sparse as sp
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from scipy.stats import binom, poisson
+from scipy.linalg import block_diag
+from scipy.sparse.csgraph import connected_components
+from scipy.stats import binom, chi2_contingency, poisson
 
 import ufs._krylov as krylov
-from ufs import Joint, Modes, ace, dtm, maximal_correlation, modes
+from ufs import Joint, Modes, ace, datasets, dtm, maximal_correlation, modes
 
 HAIR_EYE = [[68, 20, 15, 5], [119, 84, 54, 29], [26, 17, 14, 14], [7, 94, 10, 16]]
 SMOKE = [[4, 2, 3, 2], [4, 3, 7, 4], [25, 10, 12, 4], [18, 24, 33, 13], [10, 6, 7, 2]]
@@ -136,6 +141,8 @@ CLOSED_FORMS = {
 }
 
 
+@pytest.mark.result("D7")
+@pytest.mark.result("R5")
 @pytest.mark.parametrize("path", ["full", "krylov", "sparse", "sparse krylov", "transposed krylov", "direct"])
 @pytest.mark.parametrize("name", CLOSED_FORMS)
 def test_closed_form(name, path, monkeypatch):
@@ -175,6 +182,7 @@ def test_poisson_thinning():
     np.testing.assert_allclose(modes(joint, 4).sigma, s ** (np.arange(1, 5) / 2), atol=1e-10)
 
 
+@pytest.mark.result("D7")
 def test_modes_rebuild_the_joint():
     joint = Joint.from_counts(HAIR_EYE)
     m = modes(joint)
@@ -418,6 +426,7 @@ def test_sign_of_the_first_of_equally_large_entries():
     np.testing.assert_array_equal(full._signs(psi), [-1, 1, -1])
 
 
+@pytest.mark.result("D6")
 def test_dtm_definition():
     joint = Joint.from_counts(SMOKE)
     roots = np.sqrt(np.outer(joint.py, joint.px))
@@ -552,6 +561,7 @@ def test_what_is_no_joint_is_refused():
             function(np.eye(2) / 2)
 
 
+@pytest.mark.result("R5")
 def test_no_functions_are_more_correlated():
     """R5: from no start does the alternation of conditional expectations, which only ever climbs, pass σ_1."""
     rng = np.random.default_rng(7)
@@ -601,3 +611,173 @@ def test_left_vectors_of_null_modes():
     V = np.linalg.qr(rng.standard_normal((30, 3)))[0]
     left, _, _ = krylov._triples(U[:, :3] + 1e-13 * rng.standard_normal((60, 3)), V, U, rng)
     np.testing.assert_allclose(np.hstack([U, left]).T @ left, np.eye(7, 3, k=-4), atol=1e-14)
+
+
+# ---- the statements of chapter 3 -------------------------------------------------------------------------------------
+
+
+def random_joint(rng, shape) -> Joint:
+    return Joint.from_counts(rng.dirichlet(np.full(np.prod(shape), 0.5)).reshape(shape))
+
+
+@pytest.mark.result("D6")
+@pytest.mark.parametrize("shape", [(4, 4), (3, 7), (7, 3)])
+def test_pearsons_statistic_is_n_times_the_squared_norm(shape):
+    counts = np.random.default_rng(0).integers(1, 50, shape)
+    squares = counts.sum() * np.sum(dtm(Joint.from_counts(counts)) ** 2)
+    assert squares == pytest.approx(chi2_contingency(counts, correction=False).statistic, rel=1e-12)
+
+
+@pytest.mark.result("D6")
+@pytest.mark.parametrize("sizes", [[(3, 2)], [(1, 1), (4, 3)], [(3, 2), (2, 4), (4, 3)], [(2, 2)] * 4])
+def test_as_many_singular_values_are_one_as_the_graph_has_components(sizes):
+    """None is larger, whatever the vector; and the count is that of a graph search."""
+    rng = np.random.default_rng(1)
+    table = block_diag(*[rng.random(size) for size in sizes])
+    table = table[np.ix_(*[rng.permutation(n) for n in table.shape])]
+    joint = Joint.from_counts(table)
+    B = dtm(joint, centered=False)
+    graph = np.zeros((sum(table.shape),) * 2)
+    graph[: len(table), len(table) :] = table
+    sigma = np.linalg.svd(B, compute_uv=False)
+    assert np.sum(sigma > 1 - 1e-9) == connected_components(graph, directed=False)[0] == len(sizes)
+    assert np.sum(modes(joint).sigma > 1 - 1e-9) == len(sizes) - 1
+    phi = rng.standard_normal((table.shape[0], 500))
+    kept = np.linalg.norm(B @ phi, axis=0) / np.linalg.norm(phi, axis=0)
+    assert 0.9 < kept.max() <= 1  # a bound smaller by a tenth fails
+
+
+@pytest.mark.result("D6")
+def test_the_dtm_is_conditional_expectation():
+    """Against averages over samples that are listed one by one."""
+    rng = np.random.default_rng(2)
+    x, y = rng.integers(0, 5, 400), rng.integers(0, 4, 400)
+    f = rng.standard_normal(5)
+    joint = Joint.from_samples(x, y)
+    means = [f[x[y == symbol]].mean() for symbol in range(4)]
+    found = dtm(joint, centered=False) @ (np.sqrt(joint.px) * f) / np.sqrt(joint.py)
+    np.testing.assert_allclose(found, means, atol=1e-14)
+
+
+@pytest.mark.result("R4")
+def test_vectors_are_transported_as_distributions_are():
+    """Lemma of transport: what the channel makes of P(x|v), whatever the size of the change."""
+    rng = np.random.default_rng(3)
+    joint = random_joint(rng, (5, 4))
+    for p in rng.dirichlet(np.full(5, 0.3), 50):
+        phi_x = (p - joint.px) / np.sqrt(joint.px)
+        phi_y = (p @ (joint.P / joint.px[:, None]) - joint.py) / np.sqrt(joint.py)
+        for B in (dtm(joint), dtm(joint, centered=False)):
+            np.testing.assert_allclose(B @ phi_x, phi_y, atol=1e-13)
+        assert np.linalg.norm(phi_y) <= maximal_correlation(joint) * np.linalg.norm(phi_x)
+
+
+@pytest.mark.result("R5")
+def test_singular_values_are_canonical_correlations_of_one_hot_columns():
+    """By the QR decompositions of samples, with no table: A. Bjorck and G. H. Golub's way."""
+    rng = np.random.default_rng(4)
+    joint = random_joint(rng, (4, 6))
+    cells = rng.choice(24, size=3000, p=joint.P.ravel())
+    x, y = cells // 6, cells % 6
+    bases = []
+    for codes in (x, y):
+        columns = np.eye(codes.max() + 1)[codes][:, 1:]
+        bases.append(np.linalg.qr(columns - columns.mean(axis=0))[0])
+    canonical = np.linalg.svd(bases[0].T @ bases[1], compute_uv=False)
+    np.testing.assert_allclose(modes(Joint.from_samples(x, y)).sigma, canonical, atol=1e-12)
+
+
+@pytest.mark.result("R5")
+@pytest.mark.parametrize("i", [1, 2, 3])
+def test_no_pair_without_the_modes_before_does_better(i):
+    """Random pairs stay below σ_i and come nearer to it than a tenth, so that 0.9 σ_i is no bound."""
+    rng = np.random.default_rng(5)
+    joint = Joint.from_counts(HAIR_EYE)
+    m = modes(joint)
+    f, g = rng.standard_normal((2, 20_000, 4))
+    for h, p, before in ((f, joint.px, m.f[:, : i - 1]), (g, joint.py, m.g[:, : i - 1])):
+        h -= (h @ p)[:, None]
+        h -= (h * p) @ before @ before.T
+        h /= np.sqrt(h**2 @ p)[:, None]
+    best = np.sum(f @ joint.P * g, axis=1).max()
+    assert 0.95 * m.sigma[i - 1] < best <= m.sigma[i - 1] * (1 + 1e-12)
+
+
+@pytest.mark.result("R4")
+def test_processing_multiplies_matrices_and_bounds_singular_values():
+    """Part 1: σ_i(X; Z) <= σ_i(X; Y) ρ(Y; Z), attained by erasures for every i; with a tenth less it fails."""
+    rng = np.random.default_rng(6)
+    joint = random_joint(rng, (5, 4))
+    sigma = modes(joint).sigma
+    erasing = np.c_[0.6 * np.eye(4), np.full(4, 0.4)]
+    for channel in [erasing, *rng.dirichlet(np.full(6, 0.3), (30, 4))]:
+        chain, second = Joint(joint.P @ channel), Joint(joint.py[:, None] * channel)
+        np.testing.assert_allclose(dtm(chain), dtm(second) @ dtm(joint), atol=1e-13)
+        kept, bound = modes(chain).sigma, sigma * maximal_correlation(second)
+        assert np.all(kept[: len(sigma)] <= bound * (1 + 1e-9) + 1e-12)
+        if channel is erasing:
+            np.testing.assert_allclose(kept[:3], bound, rtol=1e-9)
+            assert np.all(kept[:3] > 0.9 * bound)
+            assert bound[0] < 0.99 * sigma[0]  # so that the factor ρ(Y; Z) is needed
+
+
+@pytest.mark.result("R5")
+def test_products_of_pairs():
+    """Singular values of two unlike pairs together: every product but that of the trivial ones."""
+    rng = np.random.default_rng(7)
+    one, other = random_joint(rng, (3, 4)), random_joint(rng, (4, 3))
+    both = np.outer(np.r_[1, modes(one).sigma], np.r_[1, modes(other).sigma]).ravel()
+    expected = np.sort(both)[::-1][1:]
+    found = modes(Joint(np.kron(one.P, other.P))).sigma
+    np.testing.assert_allclose(found[: len(expected)], expected, atol=1e-10)
+    assert found[len(expected) :].max() < 1e-7
+    assert found[0] == pytest.approx(max(maximal_correlation(one), maximal_correlation(other)))
+
+
+@pytest.mark.result("R5")
+def test_reversible_chains_have_powers():
+    step = 0.5 * np.eye(5) + 0.25 * (np.roll(np.eye(5), 1, axis=1) + np.roll(np.eye(5), -1, axis=1))
+    first = maximal_correlation(Joint(step / 5))
+    assert first == pytest.approx(0.5 + 0.5 * np.cos(2 * np.pi / 5))
+    for steps in (2, 5):
+        assert maximal_correlation(Joint(np.linalg.matrix_power(step, steps) / 5)) == pytest.approx(first**steps)
+
+
+# ---- what chapter 3 says of its tables -------------------------------------------------------------------------------
+
+
+def test_the_rungs_of_the_ladder():
+    """Those of fathers fall in the order of the survey, those of sons but for one pair."""
+    joint = Joint.from_counts(datasets.occupational_status())
+    m = modes(joint, 1)
+    lower, routine = joint.x_labels.index("lower supervisory"), joint.x_labels.index("routine non-manual")
+    fathers, sons = np.diff(m.f[:, 0]), np.diff(m.g[:, 0])
+    assert routine == lower + 1
+    assert np.all(fathers < 0)
+    assert np.flatnonzero(sons > 0).tolist() == [lower]
+
+
+def test_the_neighbours_of_q_and_of_the_space():
+    counts = datasets.letter_bigrams()
+    assert counts.loc["q", "u"] == 626
+    assert counts.loc["q"].sum() == 627
+    vowels = list("aeiou")
+    consonants = [letter for letter in counts.index if letter not in [*vowels, "space"]]
+    for table in (counts, counts.T):  # what follows, what precedes
+        around_space = table.loc["space", consonants].sum() / table.loc["space"].sum()
+        around_vowels = table.loc[vowels, consonants].to_numpy().sum() / table.loc[vowels].to_numpy().sum()
+        assert abs(around_space - around_vowels) < 0.02
+
+
+def test_the_page_says_so():
+    """No rung is said to be in order that is not, nothing is always followed, no line joins a father and a son."""
+    page = Path(__file__).parents[1] / "book" / "universal" / "divergence-transition-matrix.ipynb"
+    cells = json.loads(page.read_text(encoding="utf-8"))["cells"]
+    text = "\n".join("".join(cell["source"]) for cell in cells)
+    assert "always followed" not in text
+    assert "bound on what any attribute" not in text
+    assert "routine non-manual work stands a little above lower supervisory" in text
+    (the_map,) = ["".join(c["source"]) for c in cells if "fig-ca-map" in json.dumps(c["metadata"])]
+    assert "of the inertia" in the_map
+    assert 'set_aspect("equal")' in the_map
+    assert not re.search(r"ax\.plot\((?!.*\"o\")", the_map)

@@ -88,6 +88,8 @@ TABLE: list[Row] = [
     row(ufs.averaged_exponent, X[:3], JOINT, good={"spread": 4, "eps": 0.1}, spread=REAL, eps=(*REAL, 0), of=WORD),
     row(ufs.captured, X[:3], JOINT, of=WORD),
     row(ufs.certify, "R1", EPS, np.sin(EPS), EPS, within=(*REAL, 0)),
+    row(ufs.contraction, JOINT, good={"starts": 2}, starts=WHOLE, seed=SEED),
+    row(ufs.correspondence, JOINT, k=without(WHOLE, None)),
     row(ufs.distribution, PHI, P0, good={"eps": 0.1}, eps=(*REAL, 0)),
     row(ufs.equal_mass_bins, [0.1, 0.7, 0.3], good={"m": 2}, m=WHOLE),
     row(ufs.information_vector, P1, P0, good={"eps": 0.1}, eps=(*REAL, 0)),

@@ -7,6 +7,7 @@ from importlib.metadata import version
 
 from ufs.ace import AceModes, ace, ace_sweep, equal_mass_bins
 from ufs.certify import Certificate, certificate_table, certify, remainder_order, valid_range
+from ufs.correspondence import Correspondence, correspondence
 from ufs.dtm import Modes, dtm, maximal_correlation, modes
 from ufs.hscore import HScore, h_score, h_score_pair
 from ufs.inference import (
@@ -28,6 +29,7 @@ from ufs.local import (
     kl_divergence,
     sample_neighborhood,
 )
+from ufs.processing import Contraction, contraction
 from ufs.selection import (
     attribute_exponents,
     averaged_exponent,
@@ -53,6 +55,8 @@ __version__ = version("universal-features")
 __all__ = [
     "AceModes",
     "Certificate",
+    "Contraction",
+    "Correspondence",
     "ExponentBounds",
     "HScore",
     "Joint",
@@ -69,6 +73,8 @@ __all__ = [
     "chernoff_information",
     "chi2_divergence",
     "composite_head",
+    "contraction",
+    "correspondence",
     "distribution",
     "dtm",
     "equal_mass_bins",

@@ -74,7 +74,8 @@ def dtm(joint: Joint, centered: bool = True) -> Any:
     .. math:: B(y, x) = \frac{P_{XY}(x, y)}{\sqrt{P_X(x) P_Y(y)}}, \qquad
               \tilde B = B - \sqrt{P_Y} \sqrt{P_X}^{\mathsf T}.
 
-    A table whose sum differs from 1 by rounding is divided by it first.
+    Later papers call :math:`\tilde B` the canonical dependence matrix. A table whose sum differs from 1 by rounding is
+    divided by it first.
 
     Parameters
     ----------
@@ -195,6 +196,9 @@ def modes(joint: Joint, k: int | None = None) -> Modes:
 
 def maximal_correlation(joint: Joint) -> float:
     r"""Hirschfeld–Gebelein–Rényi maximal correlation of X and Y (R5): the largest singular value σ₁ of the centred DTM.
+
+    :math:`\sigma_1^2` is the largest share of an attribute's :math:`\chi^2` that passes from X to Y. For the share of
+    its information, in nats, see :func:`ufs.processing.contraction`.
 
     Parameters
     ----------
