@@ -131,7 +131,7 @@ def sides(
     skip: np.ndarray | float = 0.0,
     activation: str = "sigmoid",
 ) -> tuple[float, np.ndarray]:
-    """The left side of the theorem's inequality, of a block with a skip connection, and the three terms of its bound."""
+    """The left side of the theorem's inequality, for a block with a skip connection, and the terms of its bound."""
     t, px, root = layer.t, joint.px, np.sqrt(joint.px)[:, None]
     v = v - joint.py @ v
     c, u = px @ t @ layer.W + layer.c, (t - px @ t) @ layer.W
@@ -241,6 +241,23 @@ def test_below_a_frozen_head_random_starts_lead_to_one_small_layer(full: ufs.Joi
     assert etas[1] / etas[0] == pytest.approx(10, rel=0.05)
 
 
+def edge(
+    joint: ufs.Joint, t: np.ndarray, theta: np.ndarray, direction: np.ndarray, v: np.ndarray, b: np.ndarray
+) -> list[float]:
+    """ω and η where, from weights (c, W) in a direction, the loss reaches I(X;Y)."""
+
+    def above(length: float) -> float:
+        c, W = np.split(theta + length * direction, [1])
+        return ufs.log_loss(expit(t @ W + c), v, b, joint) - joint.mutual_information()
+
+    high = 1e-6
+    while above(high) < 0:
+        high *= 2
+    c, W = np.split(theta + brentq(above, 0, high) * direction, [1])
+    omega = np.abs((expit(t @ W + c) - MEAN) @ (v - joint.py @ v).T).max()
+    return [float(omega), float(np.abs((t - joint.px @ t) @ W).max())]
+
+
 @pytest.mark.result("R12")
 @pytest.mark.parametrize("alpha", [0.0, 0.5])
 def test_whatever_is_better_than_ignorance_moves_little(full: ufs.Joint, alpha: float) -> None:
@@ -250,21 +267,8 @@ def test_whatever_is_better_than_ignorance_moves_little(full: ufs.Joint, alpha: 
     for e in eps:
         joint, v = shrunk(full, e), head(full, 4 * e**alpha)
         layer, b = trained(joint, t, v, MEAN)
-        best, far = np.vstack([layer.c, layer.W]), []
-        for direction in directions:
-
-            def loss(length: float, along: np.ndarray = direction) -> float:
-                theta = best + length * along
-                return ufs.log_loss(expit(t @ theta[1:] + theta[0]), v, b, joint) - joint.mutual_information()
-
-            high = 1e-6
-            while loss(high) < 0:
-                high *= 2
-            theta = best + brentq(loss, 0, high) * direction
-            s = expit(t @ theta[1:] + theta[0])
-            omega = np.abs((s - MEAN) @ (v - joint.py @ v).T).max()
-            far.append([omega, np.abs((t - joint.px @ t) @ theta[1:]).max()])
-        found.append(np.max(far, axis=0))
+        theta = np.vstack([layer.c, layer.W])
+        found.append(np.max([edge(joint, t, theta, one, v, b) for one in directions], axis=0))
     for sizes, order in zip(np.transpose(found), (1, 1 - alpha), strict=True):
         assert is_order(sizes, eps, order)
         assert not is_order(sizes, eps, 1.1 * order)
