@@ -5,12 +5,13 @@
 Writes ``experiments/hidden_layers.npz`` (read it with ``numpy.load``; no pickles):
 
 * ``about``: date, versions, machine, settings, seeds and seconds, as JSON.
-* ``epochs``, ``rhos``, ``counts`` of shape (7, 10, 8, 6): tables of 100,000 samples for each strength ρ and seed.
+* ``epochs``, ``rhos``, ``counts`` of shape (7, 10, 8, 6): tables of 100,000 samples for each strength (``rho`` in the
+  authors' script, β in the chapter) and seed.
 * ``t`` (10, 8, 4): the frozen layer of each seed. ``W``, ``c``, ``v``, ``b``: the weights at each epoch, for two starts
-  (Glorot's; W at a tenth of it), each ρ and each seed, so ``W`` is of shape (epochs, 2, 7, 10, 4, 3).
+  (Glorot's; W at a tenth of it), each strength and each seed, so ``W`` is of shape (epochs, 2, 7, 10, 4, 3).
 * ``deep_epochs``, and for 8-5-4-3-|Y| networks with nothing frozen ``deep_rho_0_W``, ``deep_rho_0_c``, …, on the tables
-  of ρ = 0.02, and ``deep_real_0_W``, …, on fathers and sons with ``shares`` of their dependence: shape (epochs, tables,
-  seeds, …), the last layer being the head.
+  of strength 0.02, and ``deep_real_0_W``, …, on fathers and sons with ``shares`` of their dependence: shape (epochs,
+  tables, seeds, …), the last layer being the head.
 
 Weights are stored in single precision, which is more than any figure shows. Training for thousands of epochs is
 chaotic in some of the runs: another processor's rounding changes single networks, and hardly the medians.
@@ -51,7 +52,7 @@ SLOPE = {"tanh": lambda s: 1 - s**2, "sigmoid": lambda s: s * (1 - s)}
 
 
 def x2_table(rho: float, seed: int) -> NDArray[np.int64]:
-    """Count 100,000 samples of the published table, shape (8, 6)."""
+    """Count 100,000 samples of a table of the published kind, shape (8, 6)."""
     rng = np.random.default_rng(seed)
     U, V = rng.random((2, 6, 8))
     A = (np.eye(6, 8) + 0.05 * U) * V
@@ -114,7 +115,7 @@ def weights_of(networks: list[torch.nn.Sequential]) -> list[Array]:
 
 
 def train_all() -> dict[str, Array]:
-    """Train the published network from every start, for every ρ and seed."""
+    """Train the published network from every start, for every strength and seed."""
     counts = np.array([[x2_table(rho, seed) for seed in SEEDS] for rho in RHOS])
     below, bias, *theta = weights_of([x2_network(seed) for seed in SEEDS])
     t = np.tanh(below + bias[:, None])

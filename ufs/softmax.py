@@ -318,15 +318,15 @@ def hidden_layer_weights(
 ) -> tuple[Array, Array]:
     r"""Weights and biases of the last hidden layer for given weights above and a given layer t below (R12).
 
-    The features are :math:`s_z(x) = \sigma(w_z \cdot t(x) + c_z)`. Near a constant they are affine in t, and the best
-    of them are the best free ones (:func:`optimal_features`), projected on the span of t:
+    The features are :math:`s_z(x) = \varsigma(w_z \cdot t(x) + c_z)`. Near a constant they are affine in t, and the
+    best of them are the best free ones (:func:`optimal_features`), projected on the span of t:
 
     .. math:: W^{\mathsf T} = J^{-1} (\Xi^{Y\mathsf T} \Xi^Y)^{-1} \Xi^{Y\mathsf T} \tilde B\, \Xi_1
-              (\Xi_1^{\mathsf T} \Xi_1)^{-1}, \qquad c_z = \sigma^{-1}(\mu_{s,z}) - w_z \cdot \mu_t,
+              (\Xi_1^{\mathsf T} \Xi_1)^{-1}, \qquad c_z = \varsigma^{-1}(\mu_{s,z}) - w_z \cdot \mu_t,
 
-    with :math:`J = \mathrm{diag}\, \sigma'(\sigma^{-1}(\mu_{s,z}))` and the rows
+    with :math:`J = \mathrm{diag}\, \varsigma'(\varsigma^{-1}(\mu_{s,z}))` and the rows
     :math:`\sqrt{P_X(x)}\, \tilde t(x)` in :math:`\Xi_1`. The formula is local twice: in the dependence of X and Y, and
-    in :math:`w_z \cdot \tilde t`, over which σ has to be nearly straight.
+    in :math:`w_z \cdot \tilde t`, over which the activation ς has to be nearly straight.
 
     Parameters
     ----------
@@ -339,7 +339,7 @@ def hidden_layer_weights(
         The layer below. Where its covariance is singular, as for a one-hot t, its pseudo-inverse is taken.
     joint : Joint
     activation : {"sigmoid", "tanh", "identity"}
-        The function σ.
+        The function ς.
 
     Returns
     -------
@@ -350,7 +350,7 @@ def hidden_layer_weights(
     Raises
     ------
     ValueError
-        If no features with means within the range of σ are best ones: :math:`\mu_{s,z}` is outside it, or on its edge,
+        If no features with means within the range of ς are best ones: :math:`\mu_{s,z}` is outside it, or on its edge,
         and where :math:`\Lambda_v` is singular that is so for every choice of what is free. For an unknown activation;
         for input as in :func:`optimal_features`.
 
@@ -359,7 +359,7 @@ def hidden_layer_weights(
     The local loss depends on the means through :math:`\Lambda_v\, \mu_s` alone, and is at its minimum where that is
     :math:`-E[\tilde v(Y)\, \tilde d(Y)]`. If :math:`\Lambda_v` is singular, a whole affine space of means solves this.
     A linear programme finds the largest margin that all features together can keep from the ends of the range; if there
-    is none, the refusal is right. Of the means that keep at least half of it, those nearest to :math:`\sigma(0)` are
+    is none, the refusal is right. Of the means that keep at least half of it, those nearest to :math:`\varsigma(0)` are
     taken.
 
     Examples
