@@ -103,8 +103,8 @@ def posterior(s: ArrayLike, v: ArrayLike, b: ArrayLike) -> Array:
 def log_loss(s: ArrayLike, v: ArrayLike, b: ArrayLike, joint: Joint) -> float:
     r"""Log-loss :math:`D(P_{XY} \Vert P_X Q)` of a softmax layer, in nats, exactly (R8).
 
-    The expected cross-entropy :math:`-E[\log Q(Y|X)]` is larger by the conditional entropy :math:`H(Y|X)`, which no
-    network can do anything about.
+    The expected cross-entropy :math:`-E[\log Q(Y|X)]` is larger by the conditional entropy
+    :math:`\mathrm{Ent}(Y|X)`, which no network can do anything about.
 
     Parameters
     ----------
@@ -165,7 +165,8 @@ def local_log_loss(s: ArrayLike, v: ArrayLike, b: ArrayLike, joint: Joint) -> fl
     Returns
     -------
     float
-        In nats.
+        In nats where X and Y are weakly dependent and Q stays near P_Y, with an error of third order. It is half of a
+        :math:`\chi^2`-divergence everywhere, and at full strength that may be more than any log-loss.
 
     Raises
     ------
@@ -197,7 +198,7 @@ def optimal_softmax(joint: Joint, k: int) -> tuple[Array, Array, Array]:
 
     .. math:: s = (f_1, \dots, f_k), \qquad v = (\sigma_1 g_1, \dots, \sigma_k g_k), \qquad b = \log P_Y.
 
-    Any other minimiser has :math:`s A + a`, :math:`v A^{-\mathsf T}` and the bias that goes with them, A invertible,
+    Any other minimiser has :math:`s M + u`, :math:`v M^{-\mathsf T}` and the bias that goes with them, M invertible,
     if :math:`\sigma_k > \sigma_{k+1}`.
 
     Parameters
@@ -318,15 +319,15 @@ def hidden_layer_weights(
 ) -> tuple[Array, Array]:
     r"""Weights and biases of the last hidden layer for given weights above and a given layer t below (R12).
 
-    The features are :math:`s_z(x) = \sigma(w_z \cdot t(x) + c_z)`. Near a constant they are affine in t, and the best
-    of them are the best free ones (:func:`optimal_features`), projected on the span of t:
+    The features are :math:`s_z(x) = \varsigma(w_z \cdot t(x) + c_z)`. Near a constant they are affine in t, and the
+    best of them are the best free ones (:func:`optimal_features`), projected on the span of t:
 
     .. math:: W^{\mathsf T} = J^{-1} (\Xi^{Y\mathsf T} \Xi^Y)^{-1} \Xi^{Y\mathsf T} \tilde B\, \Xi_1
-              (\Xi_1^{\mathsf T} \Xi_1)^{-1}, \qquad c_z = \sigma^{-1}(\mu_{s,z}) - w_z \cdot \mu_t,
+              (\Xi_1^{\mathsf T} \Xi_1)^{-1}, \qquad c_z = \varsigma^{-1}(\mu_{s,z}) - w_z \cdot \mu_t,
 
-    with :math:`J = \mathrm{diag}\, \sigma'(\sigma^{-1}(\mu_{s,z}))` and the rows
+    with :math:`J = \mathrm{diag}\, \varsigma'(\varsigma^{-1}(\mu_{s,z}))` and the rows
     :math:`\sqrt{P_X(x)}\, \tilde t(x)` in :math:`\Xi_1`. The formula is local twice: in the dependence of X and Y, and
-    in :math:`w_z \cdot \tilde t`, over which σ has to be nearly straight.
+    in :math:`w_z \cdot \tilde t`, over which ς has to be nearly straight.
 
     Parameters
     ----------
@@ -339,7 +340,7 @@ def hidden_layer_weights(
         The layer below. Where its covariance is singular, as for a one-hot t, its pseudo-inverse is taken.
     joint : Joint
     activation : {"sigmoid", "tanh", "identity"}
-        The function σ.
+        The function ς.
 
     Returns
     -------
@@ -350,7 +351,7 @@ def hidden_layer_weights(
     Raises
     ------
     ValueError
-        If no features with means within the range of σ are best ones: :math:`\mu_{s,z}` is outside it, or on its edge,
+        If no features with means within the range of ς are best ones: :math:`\mu_{s,z}` is outside it, or on its edge,
         and where :math:`\Lambda_v` is singular that is so for every choice of what is free. For an unknown activation;
         for input as in :func:`optimal_features`.
 
@@ -359,7 +360,7 @@ def hidden_layer_weights(
     The local loss depends on the means through :math:`\Lambda_v\, \mu_s` alone, and is at its minimum where that is
     :math:`-E[\tilde v(Y)\, \tilde d(Y)]`. If :math:`\Lambda_v` is singular, a whole affine space of means solves this.
     A linear programme finds the largest margin that all features together can keep from the ends of the range; if there
-    is none, the refusal is right. Of the means that keep at least half of it, those nearest to :math:`\sigma(0)` are
+    is none, the refusal is right. Of the means that keep at least half of it, those nearest to :math:`\varsigma(0)` are
     taken.
 
     Examples
@@ -443,10 +444,10 @@ def composite_head(
 ) -> tuple[Array, Array]:
     r"""The softmax layer that the layer t sees above it: the hidden layer in between, made linear (R12).
 
-    With :math:`a = W^{\mathsf T} \mu_t + c` and :math:`J = \mathrm{diag}\, \sigma'(a_z)`, the logits are
-    :math:`v'(y) \cdot t(x) + b'(y)` up to the curvature of σ, where
+    With :math:`a = W^{\mathsf T} \mu_t + c` and :math:`J = \mathrm{diag}\, \varsigma'(a_z)`, the logits are
+    :math:`v'(y) \cdot t(x) + b'(y)` up to the curvature of ς, where
 
-    .. math:: v'(y) = W J\, v(y), \qquad b'(y) = b(y) + v(y) \cdot \bigl(\sigma(a) - J W^{\mathsf T} \mu_t\bigr).
+    .. math:: v'(y) = W J\, v(y), \qquad b'(y) = b(y) + v(y) \cdot \bigl(\varsigma(a) - J W^{\mathsf T} \mu_t\bigr).
 
     :func:`optimal_features` of this head are the best values of t, and :func:`hidden_layer_weights` of it are the
     weights below t: so the projections go down a network, layer by layer. Its weights have rank k at most.
