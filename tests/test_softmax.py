@@ -115,6 +115,7 @@ def test_local_log_loss_by_its_definition() -> None:
     assert ufs.local_log_loss(S, V, B, joint) == pytest.approx(expected, rel=1e-13)
 
 
+@pytest.mark.result("R8")
 @pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
 def test_what_the_local_loss_omits_has_order_three_however_the_scale_is_split(share: float) -> None:
     eps = np.geomspace(1e-3, 1e-1, 7)
@@ -146,6 +147,7 @@ def test_a_loss_beyond_the_range_of_floats_is_refused() -> None:
 # ---- the whole -------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.result("R9")
 @pytest.mark.parametrize("k", [1, 2, 3])
 def test_the_optimum_leaves_the_modes_beyond_k(k: int) -> None:
     joint = weak(0.5)
@@ -154,6 +156,7 @@ def test_the_optimum_leaves_the_modes_beyond_k(k: int) -> None:
     assert ufs.local_log_loss(*layer, joint) == pytest.approx(0.5 * np.sum(sigma[k:] ** 2), abs=1e-16)
 
 
+@pytest.mark.result("R8′")
 @pytest.mark.parametrize("eps", [0.01, 0.1, 0.5])
 def test_a_layer_that_beats_the_constant_is_near_the_marginal(eps: float) -> None:
     """From large weights, along the way to the optimum: from the loss of the constant on, the bound of R8′ holds."""

@@ -344,10 +344,10 @@ def fit_samples(
 
     Notes
     -----
-    Keras 2.3's SGD moves by :math:`\mu u' - \eta g` with the velocity :math:`u' = \mu u - \eta g` (Nesterov), and by
-    :math:`u'` without. Torch keeps :math:`u / \eta` instead; the two differ where the learning rate η changes, so the
-    buffer is rescaled when it does. Its ``clipnorm`` is the norm over all parameters together; torch adds 1e-6 to that
-    norm before it divides.
+    Keras 2.3's SGD has the velocity ``u = momentum * u - lr * gradient`` and moves by ``u``, with Nesterov by
+    ``momentum * u - lr * gradient``. Torch keeps ``u / lr`` instead; the two differ where the learning rate changes, so
+    the buffer is rescaled when it does. Its ``clipnorm`` is the norm over all parameters together; torch adds 1e-6 to
+    that norm before it divides.
 
     Source: Keras 2.3, ``keras/optimizers.py``.
 

@@ -103,8 +103,8 @@ def posterior(s: ArrayLike, v: ArrayLike, b: ArrayLike) -> Array:
 def log_loss(s: ArrayLike, v: ArrayLike, b: ArrayLike, joint: Joint) -> float:
     r"""Log-loss :math:`D(P_{XY} \Vert P_X Q)` of a softmax layer, in nats, exactly (R8).
 
-    The expected cross-entropy :math:`-E[\log Q(Y|X)]` is larger by the conditional entropy :math:`H(Y|X)`, which no
-    network can do anything about.
+    The expected cross-entropy :math:`-E[\log Q(Y|X)]` is larger by the conditional entropy
+    :math:`\mathrm{Ent}(Y|X)`, which no network can do anything about.
 
     Parameters
     ----------
@@ -165,7 +165,8 @@ def local_log_loss(s: ArrayLike, v: ArrayLike, b: ArrayLike, joint: Joint) -> fl
     Returns
     -------
     float
-        In nats.
+        In nats where X and Y are weakly dependent and Q stays near P_Y, with an error of third order. It is half of a
+        :math:`\chi^2`-divergence everywhere, and at full strength that may be more than any log-loss.
 
     Raises
     ------
@@ -197,7 +198,7 @@ def optimal_softmax(joint: Joint, k: int) -> tuple[Array, Array, Array]:
 
     .. math:: s = (f_1, \dots, f_k), \qquad v = (\sigma_1 g_1, \dots, \sigma_k g_k), \qquad b = \log P_Y.
 
-    Any other minimiser has :math:`s A + a`, :math:`v A^{-\mathsf T}` and the bias that goes with them, A invertible,
+    Any other minimiser has :math:`s M + u`, :math:`v M^{-\mathsf T}` and the bias that goes with them, M invertible,
     if :math:`\sigma_k > \sigma_{k+1}`.
 
     Parameters
@@ -443,10 +444,10 @@ def composite_head(
 ) -> tuple[Array, Array]:
     r"""The softmax layer that the layer t sees above it: the hidden layer in between, made linear (R12).
 
-    With :math:`a = W^{\mathsf T} \mu_t + c` and :math:`J = \mathrm{diag}\, \sigma'(a_z)`, the logits are
-    :math:`v'(y) \cdot t(x) + b'(y)` up to the curvature of σ, where
+    With :math:`a = W^{\mathsf T} \mu_t + c` and :math:`J = \mathrm{diag}\, \varsigma'(a_z)`, the logits are
+    :math:`v'(y) \cdot t(x) + b'(y)` up to the curvature of ς, where
 
-    .. math:: v'(y) = W J\, v(y), \qquad b'(y) = b(y) + v(y) \cdot \bigl(\sigma(a) - J W^{\mathsf T} \mu_t\bigr).
+    .. math:: v'(y) = W J\, v(y), \qquad b'(y) = b(y) + v(y) \cdot \bigl(\varsigma(a) - J W^{\mathsf T} \mu_t\bigr).
 
     :func:`optimal_features` of this head are the best values of t, and :func:`hidden_layer_weights` of it are the
     weights below t: so the projections go down a network, layer by layer. Its weights have rank k at most.
