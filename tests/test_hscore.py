@@ -22,7 +22,7 @@ from sklearn.cross_decomposition import CCA
 from sklearn.datasets import load_iris
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
-from ufs import HScore, Joint, _samples, captured, dtm, h_score, h_score_pair, hscore, modes
+from ufs import HScore, Joint, _canonical, _samples, captured, dtm, h_score, h_score_pair, hscore, modes
 
 IRIS = 1.19189882504147 / 2
 
@@ -426,7 +426,7 @@ def test_what_a_gram_matrix_squares_is_found_again_or_told(make, dtype):
         true = exact(X, y)
         score, doubt = heard(lambda X=X, y=y: h_score(make(X), y))
         passed, warned = heard(streamed(make(X), y).score)
-        by_gram = hscore._by_cholesky(streamed(X, y))
+        by_gram = _canonical.by_cholesky(streamed(X, y))
         accepted = by_gram is not None and by_gram.exact(hscore.EXACT)
         if accepted:
             assert by_gram.score == pytest.approx(true, rel=1e-9)
