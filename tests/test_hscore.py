@@ -1064,3 +1064,60 @@ def test_effective_dimension():
     assert HScore().update(torch.tensor(X[:, [0] * 5]), y).effective_dimension == pytest.approx(1)
     assert HScore().update(np.ones((9, 2)), np.arange(9)).effective_dimension == 0
     assert "n=5000, features=4, classes=4" in repr(HScore().update(X, y))
+
+
+def test_a_file_is_replaced_only_by_one_that_is_whole(tmp_path, monkeypatch):
+    old, new = HScore().update([[0.0], [1.0]], [0, 1]), HScore().update([[0.0], [3.0], [1.0]], [0, 1, 1])
+    old.save(tmp_path / "a")
+    (tmp_path / "link").symlink_to("a")
+    write = np.savez
+
+    def killed(file, **arrays):
+        write(file, **dict(list(arrays.items())[:2]))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(np, "savez", killed)
+    with pytest.raises(KeyboardInterrupt):
+        new.save(tmp_path / "a")
+    assert HScore.load(tmp_path / "a").n == 2
+    monkeypatch.undo()
+    new.save(tmp_path / "link")
+    assert HScore.load(tmp_path / "a").n == 3
+    assert {path.name for path in tmp_path.iterdir()} == {"a", "link"}
+    assert (tmp_path / "link").is_symlink()
+
+
+def test_any_flipped_bit_is_damage_or_changes_nothing(tmp_path):
+    statistics = HScore().update([[0.5, 2.0], [1.5, -1.0], [0.25, 0.0]], ["a", "b", "a"])
+    statistics.save(tmp_path / "a")
+    whole = (tmp_path / "a").read_bytes()
+    rng, complaints = np.random.default_rng(3), []
+    for bit in rng.choice(8 * len(whole), 1500, replace=False):
+        damaged = bytearray(whole)
+        damaged[bit // 8] ^= 1 << bit % 8
+        (tmp_path / "b").write_bytes(damaged)
+        try:
+            found = HScore.load(tmp_path / "b")
+        except ValueError as error:
+            complaints.append(str(error))
+        else:
+            assert (found.n, found.classes, found.score()) == (3, ("a", "b"), statistics.score())
+    assert len(complaints) > 500
+    assert all(str(tmp_path / "b") in complaint for complaint in complaints)
+
+
+@pytest.mark.parametrize("make", [np.array, torch.tensor], ids=["numpy", "torch"])
+@pytest.mark.parametrize(
+    ("kind", "off"), [("u8", 2**63), ("i8", 2**62), ("i8", -(2**63)), ("i8", 2**53 + 1), ("u8", 2**55)]
+)
+def test_integers_beyond_the_floats_keep_their_differences(make, kind, off):
+    rng = np.random.default_rng(4)
+    y, x = rng.integers(3, size=600), rng.integers(50, size=(600, 3))
+    x[:, 0] += 5 * y
+    large = make((x.astype(object) + off).astype(kind))
+    expected = pytest.approx(h_score(x, y), rel=1e-12)
+    assert h_score(large, y) == expected
+    assert HScore().update(large[:70], y[:70]).update(large[70:], y[70:]).score() == expected
+    assert h_score_pair(large, make(x), None) == pytest.approx(h_score_pair(x, x), rel=1e-12)
+    spread = make((x.astype(object) * 2**56 + min(off, 0)).astype("i8"))  # over most of the range
+    assert h_score(spread, y) == expected

@@ -186,7 +186,7 @@ def h_score_pair(f: Any, g: Any, joint: Joint | None = None) -> float:
     for values, name in ((F, "f"), (G, "g")):
         if not library.finite(values):
             raise not_finite(values, 0, name)
-    F, G = library.double(F), library.double(G)
+    F, G = (next(library.blocks(X, library.shift(X, np.float64), len(X), np.float64))[1] for X in (F, G))
     if joint is None:
         p = q = library.array(np.full((len(F), 1), 1 / len(F)))
     else:

@@ -2,10 +2,12 @@ r"""Counts, class sums and second moments of features: what a score, or any seco
 
 from __future__ import annotations
 
+import os
 from collections.abc import Hashable, Iterable
 from os import PathLike
+from pathlib import Path
 from typing import Any, Self
-from zipfile import BadZipFile, is_zipfile
+from zipfile import is_zipfile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -153,7 +155,7 @@ class Moments:
         Parameters
         ----------
         path : path-like
-            Used as it is; an existing file is replaced.
+            Used as it is; an existing file is replaced once the new one is whole.
 
         Raises
         ------
@@ -168,16 +170,22 @@ class Moments:
                 "strings (that do not end in NUL), or all integers of one type of numpy"
             )
         host = self._library.host
-        with open(path, "wb") as file:
-            np.savez(
-                file,
-                format=np.array(FORMAT),
-                classes=classes,
-                counts=host(self._counts),
-                sums=host(self._sums),
-                shift=host(self._shift),
-                gram=host(self._gram),
-            )
+        target = Path(path).resolve()
+        beside = target.with_name(f"{target.name}.{os.getpid()}.partial")
+        try:
+            with open(beside, "wb") as file:
+                np.savez(
+                    file,
+                    format=np.array(FORMAT),
+                    classes=classes,
+                    counts=host(self._counts),
+                    sums=host(self._sums),
+                    shift=host(self._shift),
+                    gram=host(self._gram),
+                )
+            beside.replace(target)
+        finally:
+            beside.unlink(missing_ok=True)
 
     @classmethod
     def load(cls, path: str | PathLike[str]) -> Self:
@@ -195,7 +203,7 @@ class Moments:
             try:
                 with np.load(file, allow_pickle=False) as arrays:
                     found = dict(arrays)
-            except (BadZipFile, ValueError) as error:
+            except Exception as error:  # damage makes zipfile, zlib and numpy raise errors of many kinds
                 raise ValueError(f"{path} is damaged: {error}") from error
         if found.get("format", np.array(None)).tolist() != FORMAT:
             raise ValueError(f"{path} holds no statistics of the H-score: HScore.save writes them")
