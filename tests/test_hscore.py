@@ -5,6 +5,7 @@ import pickle
 import re
 import subprocess
 import sys
+import time
 import tracemalloc
 import warnings
 from contextlib import nullcontext
@@ -804,6 +805,7 @@ def test_features_stay_where_they_are(dtype, monkeypatch):
 def test_works_without_torch():
     code = """
 import sys
+import time
 sys.modules["torch"] = None
 import numpy as np
 import ufs
@@ -893,9 +895,9 @@ def test_refused():
         h_score(np.zeros((6, 3)).tolist())
     with refused("batch 1: features[0, 0] = nan"):
         h_score([(X, y), (X * np.nan, y)])
-    with refused("an extractor works on batches"):
+    with refused("extractor works on batches"):
         h_score(X, y, extractor=np.tanh)
-    with refused("an extractor works on batches"):
+    with refused("extractor works on batches"):
         h_score(np.eye(2), Joint([[0.25, 0.25], [0.25, 0.25]]), extractor=np.tanh)
     with refused("features has shape (6, 2): it needs one row for each of the 2 symbols"):
         h_score(X, Joint([[0.25, 0.25], [0.25, 0.25]]))
@@ -1121,3 +1123,70 @@ def test_integers_beyond_the_floats_keep_their_differences(make, kind, off):
     assert h_score_pair(large, make(x), None) == pytest.approx(h_score_pair(x, x), rel=1e-12)
     spread = make((x.astype(object) * 2**56 + min(off, 0)).astype("i8"))  # over most of the range
     assert h_score(spread, y) == expected
+
+
+def test_batches_of_any_form_are_read_with_a_choice():
+    rng = np.random.default_rng(5)
+    X, y = rng.standard_normal((90, 3)), rng.integers(3, size=90)
+    whole = h_score(X, y)
+    parts = [slice(start, start + 30) for start in (0, 30, 60)]
+    dictionaries = [{"pixels": X[part], "labels": y[part], "mask": None} for part in parts]
+    assert h_score(dictionaries, select=lambda batch: (batch["pixels"], batch["labels"])) == pytest.approx(
+        whole, rel=1e-12
+    )
+    triples = [(X[part], y[part], "x") for part in parts]
+    assert h_score(triples, select=lambda batch: batch[:2]) == pytest.approx(whole, rel=1e-12)
+    found = h_score(triples, select=lambda batch: batch[:2], extractor=lambda x: 2 * x + 1)
+    assert found == pytest.approx(whole, rel=1e-12)
+    for batches in (dictionaries, triples):
+        with refused(
+            "batch 0 is no pair (features, labels): labels may be missing; of other batches choose with select"
+        ):
+            h_score(batches)
+    with refused("select works on batches"):
+        h_score(X, y, select=lambda batch: batch)
+
+
+def test_a_part_in_training_mode_is_found():
+    network = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.Sequential(torch.nn.Dropout())).eval()
+    network[1][0].train()
+    with refused("1.0 of the extractor is in training mode, where features are random: call eval() of the extractor"):
+        h_score([(torch.eye(2), [0, 1])], extractor=network)
+    assert h_score([(torch.eye(2), [0, 1])], extractor=network.eval()) == pytest.approx(0.5)
+
+
+FEW = {  # features that outnumber the samples, of rank n - 1 and less
+    "normal": lambda X, rng: X,
+    "rectified": lambda X, rng: np.maximum(X + 0.1 * X[:, ::-1] - 0.5, 0),
+    "of a few dimensions": lambda X, rng: X[:, :3] @ rng.standard_normal((3, X.shape[1])),
+    "of samples that are equal": lambda X, rng: X[rng.integers(len(X) // 2, size=len(X))],
+    "of units far apart": lambda X, rng: X * 10.0 ** rng.uniform(-100, 100, X.shape[1]),
+    "of few values": lambda X, rng: np.rint(X),
+    "with dead columns": lambda X, rng: X * (rng.random(X.shape[1]) < 0.05),
+    "far from zero": lambda X, rng: X + 1e6,
+}
+
+
+@pytest.mark.parametrize("make", [np.array, torch.tensor], ids=["numpy", "torch"])
+@pytest.mark.parametrize("of", FEW)
+def test_features_that_outnumber_the_samples_are_scored_in_the_space_of_samples(of, make):
+    rng = np.random.default_rng(8)
+    for n, k in ((2, 4), (12, 24), (40, 900)):
+        y = rng.integers(3, size=n)
+        X = FEW[of](rng.standard_normal((n, k)), rng)
+        centred = X - X.mean(0)
+        largest = abs(centred).max(0)
+        U, size, _ = np.linalg.svd(centred / np.where(largest > 0, largest, 1), full_matrices=False)
+        one_hot = (y[:, None] == np.unique(y)) / np.sqrt(np.bincount(y)[np.unique(y)])
+        expected = np.sum((U[:, size > 1e-8 * max(size[0], 1e-300)].T @ one_hot) ** 2) / 2
+        assert h_score(make(X), y) == pytest.approx(expected, rel=1e-9, abs=1e-12)
+    with refused(r"features[1, 7] = nan is not finite"):
+        h_score(make(np.where(np.arange(20 * 50).reshape(20, 50) == 57, np.nan, 1.0)), np.arange(20))
+
+
+def test_few_samples_of_many_features_cost_what_samples_cost():
+    rng = np.random.default_rng(9)
+    X = np.repeat(rng.standard_normal((15, 20_000)), 2, axis=0)  # no rank to see at a glance
+    start = time.perf_counter()
+    assert h_score(X, np.arange(30) % 2) == pytest.approx(0.0, abs=1e-12)
+    assert time.perf_counter() - start < 5  # a matrix of second moments would hold 3 GB

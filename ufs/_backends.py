@@ -98,6 +98,13 @@ class Numpy:
         gram += blas.ssyrk(1.0, x.T, lower=1)
         return gram
 
+    def triangle(self, x: Any) -> Any:
+        return np.linalg.qr(x, mode="r")
+
+    def singular_rows(self, x: Any) -> Any:
+        """Singular values, and the vectors on the side of the columns."""
+        return np.linalg.svd(x, full_matrices=False)[1:]
+
     def cholesky(self, R: Any) -> Any:
         L, failed = lapack.dpotrf(R, lower=1, clean=0, overwrite_a=1)
         return None if failed else L
@@ -186,6 +193,12 @@ class Torch:
     def add_gram(self, gram: Any, x: Any) -> Any:
         gram.addmm_(x.T, x)  # returned itself, as above
         return gram
+
+    def triangle(self, x: Any) -> Any:
+        return self.torch.linalg.qr(x, mode="r").R
+
+    def singular_rows(self, x: Any) -> Any:
+        return self.torch.linalg.svd(x, full_matrices=False)[1:]
 
     def cholesky(self, R: Any) -> Any:
         L, failed = self.torch.linalg.cholesky_ex(R)

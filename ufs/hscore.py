@@ -24,6 +24,7 @@ from ufs._canonical import (
     equilibrated,
     noise_of,
     norms,
+    size_of,
     solve,
     spread_of,
     that_vary,
@@ -42,13 +43,20 @@ SINGLE_FROM = 2**30  # multiplications from which single precision is worth a tr
 SINGLE_ROWS = 1024  # rows whose sums of squares tell whether rounding errors add up the same way
 SINGLE_SYSTEMATIC = 8 * SINGLE_EPS  # relative error of such a sum, from which they do
 SINGLE_ERROR = 1e-7  # estimated relative error up to which its outcome is kept
+LARGE = 1e150  # what has a square within float64
 EXACT = 1e-9  # relative error up to which second moments are trusted while the features are at hand
 ROUNDS = 6  # times that features are combined anew
 WHITE = 0.1  # sum of the squared correlations below which combinations hardly correlate
 CANCELS = 1e-4  # size of a combination, over that of its terms, below which it may be their rounding and no more
 
 
-def h_score(features: Any, labels: Any = None, *, extractor: Callable[[Any], Any] | None = None) -> float:
+def h_score(
+    features: Any,
+    labels: Any = None,
+    *,
+    extractor: Callable[[Any], Any] | None = None,
+    select: Callable[[Any], tuple[Any, Any]] | None = None,
+) -> float:
     r"""One-sided H-score of features about labels (D9).
 
     .. math:: H(s) = \tfrac12\, E\bigl[\,\lVert (\Lambda_s^{+})^{1/2}\, E[\tilde s(X) \mid Y] \rVert^2 \bigr]
@@ -71,6 +79,9 @@ def h_score(features: Any, labels: Any = None, *, extractor: Callable[[Any], Any
     extractor : callable, optional
         For batches: maps the first member of each batch to its features, as a ``torch.nn.Module`` does. It is called
         without recording gradients.
+    select : callable, optional
+        For batches that are no pairs, as the dictionaries of a collating function: takes a batch and returns its inputs
+        and labels.
 
     Returns
     -------
@@ -122,9 +133,10 @@ def h_score(features: Any, labels: Any = None, *, extractor: Callable[[Any], Any
     0.166666666667
     """
     if labels is None:
-        return _of_batches(features, extractor).score()
-    if extractor is not None:
-        raise ValueError("an extractor works on batches (inputs, labels): give an iterable of them, and no labels")
+        return _of_batches(features, extractor, select).score()
+    for name, given in (("extractor", extractor), ("select", select)):
+        if given is not None:
+            raise ValueError(f"{name} works on batches (inputs, labels): give an iterable of them, and no labels")
     if isinstance(labels, Joint):
         check.in_order(features, labels.x_labels, "X", "features")
         X = check.features(matrix(features, "features"), labels.x_labels, "X", "features")
@@ -132,10 +144,13 @@ def h_score(features: Any, labels: Any = None, *, extractor: Callable[[Any], Any
     X, classes, codes = samples(features, labels)
     if len(X) == 0:
         raise ValueError("there are no samples: the H-score needs at least one")
+    eps = library_of(X).eps(X)
+    if 2 * len(X) <= X.shape[1] and library_of(X).finite(X.sum()):  # what is not finite is refused with its place, soon
+        return (len(classes) - 1) / 2 if _span_everything(X, eps) else _of_few(X, codes, len(classes), eps)
     tried = _in_single_precision(X, classes, codes)
     if tried is not None:
         return tried
-    return _in_memory(lambda *basis: HScore()._absorb(X, classes, codes, *basis), library_of(X).eps(X))
+    return _in_memory(lambda *basis: HScore()._absorb(X, classes, codes, *basis), eps)
 
 
 def h_score_pair(f: Any, g: Any, joint: Joint | None = None) -> float:
@@ -346,6 +361,61 @@ class HScore(Moments):
         return self._solved[1]
 
 
+def _standardised(X: Any) -> tuple[Any, Any]:
+    """Columns that vary, centred and of length 1, and how much larger the numbers are that were given for them."""
+    n, library = len(X), library_of(X)
+    shift = library.shift(X, np.float64)
+    _, x = next(library.blocks(X, shift, n, np.float64))
+    x = x - x.mean(0)
+    size = (x * x).sum(0) ** 0.5
+    varies = (size > EPS * abs(shift)) & (size < LARGE)
+    x, size = x[:, varies] / size[varies], size[varies]
+    return x, 1 + n**0.5 * abs(shift[varies]) / size
+
+
+def _span_everything(X: Any, eps: float) -> bool:
+    """Whether the features tell all samples apart so clearly that each function of them is a combination of features.
+
+    Then any labels have the largest score. Twice as many columns as samples, from all over, usually show it: the inner
+    products of their samples have rank n - 1 whatever rounding has made of them.
+    """
+    n, k = X.shape
+    x, given = _standardised(X[:, :: k // (2 * n)])
+    if x.shape[1] < n - 1:
+        return False
+    values = library_of(X).eigenvalues(x @ x.T)
+    noise = EPS * (25 + 2.5 * x.shape[1]) * values[-1]
+    return bool(values[1 % n] > COUNTS * noise + (COUNTS * max(eps, EPS) * size_of(given)) ** 2)
+
+
+def _of_few(X: Any, codes: Any, classes: int, eps: float) -> float:
+    """The score of few samples: what directions in the space of samples, which features span, hold of the classes."""
+    n, library = len(X), library_of(X)
+    triangle, squares = library.zeros(0, n), 0.0
+    for start in range(0, X.shape[1], 2 * n):
+        x, given = _standardised(X[:, start : start + 2 * n])
+        triangle, squares = library.triangle(library.stacked(triangle, x.T)), squares + size_of(given) ** 2
+    size, span = library.singular_rows(triangle)
+    rounding = EPS * (math.sqrt(n * X.shape[1]) + math.sqrt(squares))
+    kept = size > rounding
+    codes = library.indices(codes)
+    C = library.class_sums(codes, span[kept].T, classes) / library.count(codes, classes)[:, None] ** 0.5
+    score = min(float((C**2).sum()), classes - 1) / 2
+    _warn_of_doubt(C[:, size[kept] < max(1 / TOLD, eps / EPS) * rounding], score)
+    return score
+
+
+def _warn_of_doubt(C: Any, score: float) -> None:
+    """Tell where directions that rounding may have made hold a part of the score."""
+    if float((C**2).sum()) / 2 > TOLD * score:
+        warnings.warn(
+            "the features are so nearly dependent that what tells them apart has lost digits by their rounding, and H "
+            "with it; compute them from standardised or decorrelated numbers",
+            RuntimeWarning,
+            stacklevel=4,
+        )
+
+
 def _in_memory(statistics: Callable[..., HScore], eps: float) -> float:
     """The score of features of relative rounding eps; statistics(c, T) goes through them and is of (features - c) T.
 
@@ -375,13 +445,7 @@ def _in_memory(statistics: Callable[..., HScore], eps: float) -> float:
         if library.squares_below_diagonal(R) < WHITE:
             break
     score = solve(h).score
-    if float((C[doubtful] ** 2).sum()) / 2 > TOLD * score:  # their part in the score
-        warnings.warn(
-            "the features are so nearly dependent that what tells them apart has lost digits by their rounding, and H "
-            "with it; compute them from standardised or decorrelated numbers",
-            RuntimeWarning,
-            stacklevel=3,
-        )
+    _warn_of_doubt(C[doubtful], score)
     return score
 
 
@@ -418,18 +482,25 @@ def _rounds_one_way(X: Any) -> bool:
 # ---- batches, tables, blocks -----------------------------------------------------------------------------------------
 
 
-def _of_batches(batches: Any, extractor: Callable[[Any], Any] | None) -> HScore:
-    if getattr(extractor, "training", False):
-        raise ValueError("the extractor is in training mode, where features are random: call its eval() first")
+def _of_batches(
+    batches: Any, extractor: Callable[[Any], Any] | None, select: Callable[[Any], tuple[Any, Any]] | None
+) -> HScore:
+    named: Any = getattr(extractor, "named_modules", lambda: [("", extractor)])
+    for name, part in named():
+        if getattr(part, "training", False):
+            where = f"{name} of the extractor" if name else "the extractor"
+            raise ValueError(f"{where} is in training mode, where features are random: call eval() of the extractor")
     if not isinstance(batches, Iterable) or hasattr(batches, "dtype"):
         raise ValueError("labels are missing: give h_score(features, labels), or an iterable of such pairs")
     torch = sys.modules.get("torch")
     result = HScore()
     with torch.no_grad() if torch else nullcontext():
         for number, batch in enumerate(batches):
-            if not isinstance(batch, tuple | list) or len(batch) != 2:
-                raise ValueError(f"batch {number} is no pair (features, labels): labels may be missing")
-            inputs, labels = batch
+            pair = batch if select is None else select(batch)
+            if not isinstance(pair, tuple | list) or len(pair) != 2:
+                remedy = "labels may be missing; of other batches choose with select=lambda batch: (…, …)"
+                raise ValueError(f"batch {number} is no pair (features, labels): {remedy}")
+            inputs, labels = pair
             try:
                 result.update(inputs if extractor is None else extractor(inputs), labels)
             except ValueError as error:
