@@ -19,11 +19,24 @@ import scipy.sparse as sp
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
 from sklearn.cross_decomposition import CCA
 from sklearn.datasets import load_iris
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
-from ufs import HScore, Joint, _canonical, _samples, captured, dtm, h_score, h_score_pair, hscore, modes
+from ufs import (
+    HScore,
+    Joint,
+    _canonical,
+    _samples,
+    captured,
+    dtm,
+    h_score,
+    h_score_pair,
+    held_out_h_score,
+    hscore,
+    modes,
+)
 
 IRIS = 1.19189882504147 / 2
 
@@ -1190,3 +1203,83 @@ def test_few_samples_of_many_features_cost_what_samples_cost():
     start = time.perf_counter()
     assert h_score(X, np.arange(30) % 2) == pytest.approx(0.0, abs=1e-12)
     assert time.perf_counter() - start < 5  # a matrix of second moments would hold 3 GB
+
+
+# ---- weights, scores on other samples, tests -------------------------------------------------------------------------
+
+
+def classified(rng, n, k=5, g=4):
+    y = rng.integers(g, size=n)
+    return rng.standard_normal((n, k)) + np.eye(g, k)[y], y
+
+
+@pytest.mark.parametrize("make", [np.array, torch.tensor], ids=["numpy", "torch"])
+def test_weights_reach_the_score_and_their_rule_has_its_loss(make):
+    X, y = classified(np.random.default_rng(1), 300)
+    X = np.column_stack([1e-6 * X[:, 0], X[:, 1:] + 1e3, X[:, 1], np.ones(300)])  # units, a copy and a constant
+    statistics = HScore().update(make(X), y)
+    rule = statistics.weights()
+    v = rule.v[[rule.classes.index(label) for label in y.tolist()]]
+    assert h_score_pair(X, v) == pytest.approx(statistics.score(), rel=1e-9)
+    assert np.allclose(rule.prior @ rule.v, 0, atol=1e-9 * abs(rule.v).max(axis=0))
+    q = rule.probabilities(X)
+    assert np.allclose(q.sum(axis=1), 1)
+    loss = np.mean(np.sum((q - (y[:, None] == np.array(rule.classes))) ** 2 / rule.prior, axis=1))
+    assert loss == pytest.approx(3 - 2 * statistics.score(), rel=1e-9)
+    with refused("features have shape (300, 2): give rows of 7 features"):
+        rule.probabilities(X[:, :2])
+
+
+@pytest.mark.parametrize("make", [np.array, torch.tensor], ids=["numpy", "torch"])
+def test_a_score_on_other_samples_is_that_of_the_weights_found_on_these(make):
+    rng = np.random.default_rng(2)
+    (X, y), (other, z) = classified(rng, 200), classified(rng, 150)
+    z[:5] = 9  # a class not seen
+    seen, new = HScore().update(make(X), y), HScore().update(make(other), z)
+    rule = seen.weights()
+    v = np.array([rule.v[rule.classes.index(label)] if label != 9 else 0 * rule.v[0] for label in z.tolist()])
+    expected = h_score_pair(other, v)
+    assert seen.held_out(new) == pytest.approx(expected, rel=1e-10)
+    assert held_out_h_score(X, y, other, z) == pytest.approx(expected, rel=1e-10)
+    assert seen.held_out(new) < new.score()
+    assert seen.held_out(seen) == pytest.approx(seen.score(), rel=1e-12)
+    far = make(other + 1e5)  # where the other samples are does not count
+    assert seen.held_out(HScore().update(far, z)) == pytest.approx(expected, rel=1e-6)
+    for wrong, message in ((3, "a int is no HScore"), (HScore(), "there are no samples"), (1, None)):
+        if message:
+            with refused(message):
+                seen.held_out(wrong)
+    with refused("a sample has 2 features here and 5 before"):
+        held_out_h_score(X, y, other[:, :2], z)
+
+
+@pytest.mark.parametrize(("r", "g", "n"), [(1, 2, 20), (4, 3, 60), (10, 5, 100), (3, 6, 40)])
+def test_a_p_value_is_uniform_where_features_say_nothing(r, g, n):
+    rng = np.random.default_rng(3)
+    found = np.array(
+        [HScore().update(rng.standard_normal((n, r)), rng.integers(g, size=n)).p_value() for _ in range(1500)]
+    )
+    for level in (0.01, 0.05, 0.5):
+        assert abs(np.mean(found < level) - level) < 4 * np.sqrt(level * (1 - level) / 1500)
+
+
+def test_a_p_value_is_that_of_permutation_and_of_regression():
+    rng = np.random.default_rng(4)
+    X, y = classified(rng, 60, k=3, g=3)
+    X[:, 0] /= 3
+    X = np.column_stack([np.maximum(X, 0) @ np.diag([0.3, 1, 1]), X[:, :1] * 0, X[:, 1]])
+    statistics = HScore().update(X, rng.permutation(y) * (rng.random(60) < 0.8))
+    labels = np.repeat(statistics.classes, statistics.counts)
+    scores = [HScore().update(X, rng.permutation(labels)).score() for _ in range(2000)]
+    assert statistics.p_value() == pytest.approx(np.mean(np.array(scores) >= statistics.score()), abs=0.04)
+    two = HScore().update(X, y == 0)
+    R2 = np.linalg.lstsq(np.column_stack([np.ones(60), X]), (y == 0) * 1.0, rcond=1e-10)[0]
+    fitted = np.column_stack([np.ones(60), X]) @ R2
+    share = np.var(fitted) / np.var(y == 0)
+    F = share / two.rank / ((1 - share) / (60 - 1 - two.rank))
+    assert two.p_value() == pytest.approx(stats.f.sf(F, two.rank, 59 - two.rank), rel=1e-8)
+    tiny = HScore().update(10 * np.eye(4)[np.arange(4000) % 4] + rng.standard_normal((4000, 4)), np.arange(4000) % 4)
+    assert 0 <= tiny.p_value() < 1e-300
+    for few in (HScore().update(np.ones((5, 2)), [0, 1, 0, 1, 0]), HScore().update(np.eye(4), [0, 1, 2, 2])):
+        with refused("a test needs one feature that varies, two classes, and more samples than either"):
+            few.p_value()

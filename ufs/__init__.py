@@ -8,7 +8,7 @@ from importlib.metadata import version
 from ufs.ace import AceModes, ace, ace_sweep, equal_mass_bins
 from ufs.certify import Certificate, certificate_table, certify, remainder_order, valid_range
 from ufs.dtm import Modes, dtm, maximal_correlation, modes
-from ufs.hscore import HScore, h_score, h_score_pair
+from ufs.hscore import AffineRule, HScore, h_score, h_score_pair, held_out_h_score
 from ufs.inference import (
     ExponentBounds,
     SimulatedError,
@@ -52,6 +52,7 @@ __version__ = version("universal-features")
 
 __all__ = [
     "AceModes",
+    "AffineRule",
     "Certificate",
     "ExponentBounds",
     "HScore",
@@ -78,6 +79,7 @@ __all__ = [
     "feature_vector",
     "h_score",
     "h_score_pair",
+    "held_out_h_score",
     "hidden_layer_weights",
     "information_vector",
     "kl_divergence",

@@ -7,6 +7,7 @@ import sys
 import warnings
 from collections.abc import Callable, Hashable, Iterable
 from contextlib import nullcontext
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -35,7 +36,7 @@ from ufs.joint import Joint
 from ufs.local import _orthonormal
 from ufs.moments import Moments
 
-__all__ = ["HScore", "h_score", "h_score_pair"]
+__all__ = ["AffineRule", "HScore", "h_score", "h_score_pair", "held_out_h_score"]
 
 SINGLE_EPS = float(np.finfo(np.float32).eps)
 SINGLE_UNDERFLOW = float(np.finfo(np.float32).tiny / np.finfo(np.float32).eps)
@@ -45,6 +46,7 @@ SINGLE_SYSTEMATIC = 8 * SINGLE_EPS  # relative error of such a sum, from which t
 SINGLE_ERROR = 1e-7  # estimated relative error up to which its outcome is kept
 LARGE = 1e150  # what has a square within float64
 EXACT = 1e-9  # relative error up to which second moments are trusted while the features are at hand
+TINY = float(np.finfo(float).tiny)
 ROUNDS = 6  # times that features are combined anew
 WHITE = 0.1  # sum of the squared correlations below which combinations hardly correlate
 CANCELS = 1e-4  # size of a combination, over that of its terms, below which it may be their rounding and no more
@@ -218,6 +220,60 @@ def h_score_pair(f: Any, g: Any, joint: Joint | None = None) -> float:
     return score
 
 
+def held_out_h_score(features: Any, labels: Any, other_features: Any, other_labels: Any) -> float:
+    r"""Two-sided score :math:`H(s, \hat v)` on other samples, with the weights that are best on the first (D9).
+
+    See :meth:`HScore.held_out`, which has it from two :class:`HScore` at no further reading of the data.
+
+    Parameters
+    ----------
+    features, other_features : array_like or torch.Tensor, shape (n, k) and (m, k)
+    labels, other_labels : sequence or torch.Tensor, shape (n,) and (m,)
+
+    Raises
+    ------
+    ValueError
+        As :func:`h_score` does, and for different numbers of features.
+
+    Examples
+    --------
+    >>> round(held_out_h_score([[0.0], [1.0], [0.0], [1.0]], [0, 1, 0, 1], [[0.0], [1.0], [1.0]], [0, 1, 0]), 6)
+    0.049383
+    """
+    return HScore().update(features, labels).held_out(HScore().update(other_features, other_labels))
+
+
+@dataclass(frozen=True, eq=False)
+class AffineRule:
+    r"""Probabilities of classes that are affine in the features.
+
+    .. math:: q(y|x) = P_Y(y)\, (1 + v(y) \cdot (s(x) - \mu_s))
+
+    They add up to one, and may be negative. Of all affine rules that of :meth:`HScore.weights` is nearest to the
+    indicators of the classes, each weighted by :math:`1/P_Y(y)`: its loss on the samples is :math:`g - 1 - 2H`.
+
+    Attributes
+    ----------
+    classes : tuple, of length g
+    v : ndarray, shape (g, k)
+    mean : ndarray, shape (k,)
+    prior : ndarray, shape (g,)
+        Share of the samples in each class.
+    """
+
+    classes: tuple[Any, ...]
+    v: NDArray[np.float64]
+    mean: NDArray[np.float64]
+    prior: NDArray[np.float64]
+
+    def probabilities(self, features: Any) -> NDArray[np.float64]:
+        """Of each class for each row of features of shape (n, k), shape (n, g)."""
+        X = check.real(features, "features")
+        if X.ndim != 2 or X.shape[1] != len(self.mean):
+            raise ValueError(f"features have shape {X.shape}: give rows of {len(self.mean)} features")
+        return self.prior * (1 + (X - self.mean) @ self.v.T)
+
+
 class HScore(Moments):
     """Statistics from which the H-score follows, gathered in one pass, by batches and machines (D9, R14, X3).
 
@@ -352,6 +408,114 @@ class HScore(Moments):
                 "would score the same; give more samples"
             )
         return most * (self.score() - level) / (most - level)
+
+    def p_value(self) -> float:
+        r"""Probability that independent features and labels score as much, by Pillai's F approximation (R13).
+
+        .. math:: F = \frac{d_2}{d_1} \frac{2H}{m - 2H}, \qquad m = \min(r, q), \quad q = g - 1,
+           \quad d_1 = r q, \quad d_2 = m (n - 1 - \max(r, q))
+
+        with the rank r of the features in place of their number, is compared with the F distribution of :math:`d_1` and
+        :math:`d_2` degrees of freedom: exact for normal features where r or q is 1, and near for others and many
+        samples. For one label for two classes it is the F test of regression.
+
+        Raises
+        ------
+        ValueError
+            If no feature varies, there is one class, or the rank or the number of classes leaves no sample over.
+
+        Notes
+        -----
+        Source: K. C. S. Pillai, "Some new test criteria in multivariate analysis", Ann. Math. Statist. 26 (1955)
+        117-121.
+
+        Examples
+        --------
+        >>> rng = np.random.default_rng(0)
+        >>> labels = rng.integers(3, size=100)
+        >>> features = rng.standard_normal((100, 4))
+        >>> bool(HScore().update(features, labels).p_value() > 0.05)
+        True
+        >>> features[:, 0] += labels
+        >>> bool(HScore().update(features, labels).p_value() < 1e-4)
+        True
+        """
+        from scipy.stats import f
+
+        r, q = self.rank, len(self.classes) - 1
+        left = self.n - 1 - max(r, q)
+        if min(r, q) == 0 or left < 1:
+            raise ValueError(
+                f"{self.n} samples have {r} independent features and {q + 1} classes: a test needs one feature that "
+                "varies, two classes, and more samples than either"
+            )
+        m, explained = min(r, q), 2 * self.score()
+        return float(f.sf(m * left / (r * q) * explained / max(m - explained, TINY), r * q, m * left))
+
+    def weights(self) -> AffineRule:
+        r"""The weights :math:`v^* = \Lambda_s^+ E[\tilde s \mid Y]` that reach the score, as an affine rule (R10, D9).
+
+        Examples
+        --------
+        >>> rule = HScore().update([[0.0], [1.0], [0.0], [1.0]], ["a", "b", "a", "b"]).weights()
+        >>> rule.classes, rule.v.round(12).T
+        (('a', 'b'), array([[-2.,  2.]]))
+        >>> rule.probabilities([[0.25], [0.5]]).round(12)
+        array([[0.75, 0.25],
+               [0.5 , 0.5 ]])
+        """
+        W, kept = self._solution().weights, that_vary(self)
+        library, n = self._library, self._counts.sum()
+        v = library.zeros(len(self._counts), self.width)
+        v[:, kept] = (n * W.T / (self._counts**0.5)[:, None]) / (n**0.5 * spread_of(self)[kept])
+        mean = self._shift + self._sums.sum(0) / n
+        host = library.host
+        return AffineRule(self.classes, host(v), host(mean), host(self._counts / n))
+
+    def held_out(self, other: Moments) -> float:
+        r"""Two-sided score :math:`H(s, \hat v)` on other samples of the weights that are best on these, in nats (D9).
+
+        .. math:: H(s, \hat v) = E[\tilde s \cdot \hat v(Y)] - \tfrac12 \operatorname{tr}(\Lambda_s \Lambda_{\hat v})
+
+        with the means and covariances of the other samples: at most their own H-score, and what the affine rule of
+        :meth:`weights` is worth on them. It may be negative. Classes not seen here have the weight 0.
+
+        Parameters
+        ----------
+        other : Moments
+            Of other samples of the same features.
+
+        Raises
+        ------
+        ValueError
+            As :meth:`score` does, and if the other has no samples or another number of features.
+
+        Examples
+        --------
+        >>> rng = np.random.default_rng(0)
+        >>> y = rng.integers(2, size=400)
+        >>> x = rng.standard_normal((400, 60)) + y[:, None] / 5
+        >>> seen, new = HScore().update(x[:200], y[:200]), HScore().update(x[200:], y[200:])
+        >>> bool(seen.held_out(new) < new.score()), bool(seen.held_out(seen) - seen.score() < 1e-12)
+        (True, True)
+        """
+        if not isinstance(other, Moments):
+            raise ValueError(f"a {type(other).__name__} is no HScore: make one with HScore().update(features, labels)")
+        self._refuse_empty()
+        other._refuse_empty()
+        self._fits(other.width)
+        rule, host = self.weights(), other._library.host
+        row = {label: number for number, label in enumerate(rule.classes)}
+        unseen = np.zeros(other.width)
+        v = np.array([rule.v[row[label]] if label in row else unseen for label in other.classes])
+        counts, sums = host(other._counts), host(other._sums)
+        n, p = counts.sum(), counts / counts.sum()
+        mean = sums.sum(0) / n
+        gram = np.tril(host(other._gram))
+        covariance = (gram + np.tril(gram, -1).T) / n - np.outer(mean, mean)
+        v = v - p @ v
+        between = (sums - counts[:, None] * mean) / n
+        return float((between * v).sum() - ((p[:, None] * v) @ covariance * v).sum() / 2)
 
     def _solution(self) -> Solution:
         self._refuse_empty()
