@@ -5,6 +5,7 @@ import pickle
 import re
 import subprocess
 import sys
+import time
 import tracemalloc
 import warnings
 from contextlib import nullcontext
@@ -18,11 +19,24 @@ import scipy.sparse as sp
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
 from sklearn.cross_decomposition import CCA
 from sklearn.datasets import load_iris
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
-from ufs import HScore, Joint, _samples, captured, dtm, h_score, h_score_pair, hscore, modes
+from ufs import (
+    HScore,
+    Joint,
+    _canonical,
+    _samples,
+    captured,
+    dtm,
+    h_score,
+    h_score_pair,
+    held_out_h_score,
+    hscore,
+    modes,
+)
 
 IRIS = 1.19189882504147 / 2
 
@@ -426,7 +440,7 @@ def test_what_a_gram_matrix_squares_is_found_again_or_told(make, dtype):
         true = exact(X, y)
         score, doubt = heard(lambda X=X, y=y: h_score(make(X), y))
         passed, warned = heard(streamed(make(X), y).score)
-        by_gram = hscore._by_cholesky(streamed(X, y))
+        by_gram = _canonical.by_cholesky(streamed(X, y))
         accepted = by_gram is not None and by_gram.exact(hscore.EXACT)
         if accepted:
             assert by_gram.score == pytest.approx(true, rel=1e-9)
@@ -804,6 +818,7 @@ def test_features_stay_where_they_are(dtype, monkeypatch):
 def test_works_without_torch():
     code = """
 import sys
+import time
 sys.modules["torch"] = None
 import numpy as np
 import ufs
@@ -893,9 +908,9 @@ def test_refused():
         h_score(np.zeros((6, 3)).tolist())
     with refused("batch 1: features[0, 0] = nan"):
         h_score([(X, y), (X * np.nan, y)])
-    with refused("an extractor works on batches"):
+    with refused("extractor works on batches"):
         h_score(X, y, extractor=np.tanh)
-    with refused("an extractor works on batches"):
+    with refused("extractor works on batches"):
         h_score(np.eye(2), Joint([[0.25, 0.25], [0.25, 0.25]]), extractor=np.tanh)
     with refused("features has shape (6, 2): it needs one row for each of the 2 symbols"):
         h_score(X, Joint([[0.25, 0.25], [0.25, 0.25]]))
@@ -1064,3 +1079,207 @@ def test_effective_dimension():
     assert HScore().update(torch.tensor(X[:, [0] * 5]), y).effective_dimension == pytest.approx(1)
     assert HScore().update(np.ones((9, 2)), np.arange(9)).effective_dimension == 0
     assert "n=5000, features=4, classes=4" in repr(HScore().update(X, y))
+
+
+def test_a_file_is_replaced_only_by_one_that_is_whole(tmp_path, monkeypatch):
+    old, new = HScore().update([[0.0], [1.0]], [0, 1]), HScore().update([[0.0], [3.0], [1.0]], [0, 1, 1])
+    old.save(tmp_path / "a")
+    (tmp_path / "link").symlink_to("a")
+    write = np.savez
+
+    def killed(file, **arrays):
+        write(file, **dict(list(arrays.items())[:2]))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(np, "savez", killed)
+    with pytest.raises(KeyboardInterrupt):
+        new.save(tmp_path / "a")
+    assert HScore.load(tmp_path / "a").n == 2
+    monkeypatch.undo()
+    new.save(tmp_path / "link")
+    assert HScore.load(tmp_path / "a").n == 3
+    assert {path.name for path in tmp_path.iterdir()} == {"a", "link"}
+    assert (tmp_path / "link").is_symlink()
+
+
+def test_any_flipped_bit_is_damage_or_changes_nothing(tmp_path):
+    statistics = HScore().update([[0.5, 2.0], [1.5, -1.0], [0.25, 0.0]], ["a", "b", "a"])
+    statistics.save(tmp_path / "a")
+    whole = (tmp_path / "a").read_bytes()
+    rng, complaints = np.random.default_rng(3), []
+    for bit in rng.choice(8 * len(whole), 1500, replace=False):
+        damaged = bytearray(whole)
+        damaged[bit // 8] ^= 1 << bit % 8
+        (tmp_path / "b").write_bytes(damaged)
+        try:
+            found = HScore.load(tmp_path / "b")
+        except ValueError as error:
+            complaints.append(str(error))
+        else:
+            assert (found.n, found.classes, found.score()) == (3, ("a", "b"), statistics.score())
+    assert len(complaints) > 500
+    assert all(str(tmp_path / "b") in complaint for complaint in complaints)
+
+
+@pytest.mark.parametrize("make", [np.array, torch.tensor], ids=["numpy", "torch"])
+@pytest.mark.parametrize(
+    ("kind", "off"), [("u8", 2**63), ("i8", 2**62), ("i8", -(2**63)), ("i8", 2**53 + 1), ("u8", 2**55)]
+)
+def test_integers_beyond_the_floats_keep_their_differences(make, kind, off):
+    rng = np.random.default_rng(4)
+    y, x = rng.integers(3, size=600), rng.integers(50, size=(600, 3))
+    x[:, 0] += 5 * y
+    large = make((x.astype(object) + off).astype(kind))
+    expected = pytest.approx(h_score(x, y), rel=1e-12)
+    assert h_score(large, y) == expected
+    assert HScore().update(large[:70], y[:70]).update(large[70:], y[70:]).score() == expected
+    assert h_score_pair(large, make(x), None) == pytest.approx(h_score_pair(x, x), rel=1e-12)
+    spread = make((x.astype(object) * 2**56 + min(off, 0)).astype("i8"))  # over most of the range
+    assert h_score(spread, y) == expected
+
+
+def test_batches_of_any_form_are_read_with_a_choice():
+    rng = np.random.default_rng(5)
+    X, y = rng.standard_normal((90, 3)), rng.integers(3, size=90)
+    whole = h_score(X, y)
+    parts = [slice(start, start + 30) for start in (0, 30, 60)]
+    dictionaries = [{"pixels": X[part], "labels": y[part], "mask": None} for part in parts]
+    assert h_score(dictionaries, select=lambda batch: (batch["pixels"], batch["labels"])) == pytest.approx(
+        whole, rel=1e-12
+    )
+    triples = [(X[part], y[part], "x") for part in parts]
+    assert h_score(triples, select=lambda batch: batch[:2]) == pytest.approx(whole, rel=1e-12)
+    found = h_score(triples, select=lambda batch: batch[:2], extractor=lambda x: 2 * x + 1)
+    assert found == pytest.approx(whole, rel=1e-12)
+    for batches in (dictionaries, triples):
+        with refused(
+            "batch 0 is no pair (features, labels): labels may be missing; of other batches choose with select"
+        ):
+            h_score(batches)
+    with refused("select works on batches"):
+        h_score(X, y, select=lambda batch: batch)
+
+
+def test_a_part_in_training_mode_is_found():
+    network = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.Sequential(torch.nn.Dropout())).eval()
+    network[1][0].train()
+    with refused("1.0 of the extractor is in training mode, where features are random: call eval() of the extractor"):
+        h_score([(torch.eye(2), [0, 1])], extractor=network)
+    assert h_score([(torch.eye(2), [0, 1])], extractor=network.eval()) == pytest.approx(0.5)
+
+
+FEW = {  # features that outnumber the samples, of rank n - 1 and less
+    "normal": lambda X, rng: X,
+    "rectified": lambda X, rng: np.maximum(X + 0.1 * X[:, ::-1] - 0.5, 0),
+    "of a few dimensions": lambda X, rng: X[:, :3] @ rng.standard_normal((3, X.shape[1])),
+    "of samples that are equal": lambda X, rng: X[rng.integers(len(X) // 2, size=len(X))],
+    "of units far apart": lambda X, rng: X * 10.0 ** rng.uniform(-100, 100, X.shape[1]),
+    "of few values": lambda X, rng: np.rint(X),
+    "with dead columns": lambda X, rng: X * (rng.random(X.shape[1]) < 0.05),
+    "far from zero": lambda X, rng: X + 1e6,
+}
+
+
+@pytest.mark.parametrize("make", [np.array, torch.tensor], ids=["numpy", "torch"])
+@pytest.mark.parametrize("of", FEW)
+def test_features_that_outnumber_the_samples_are_scored_in_the_space_of_samples(of, make):
+    rng = np.random.default_rng(8)
+    for n, k in ((2, 4), (12, 24), (40, 900)):
+        y = rng.integers(3, size=n)
+        X = FEW[of](rng.standard_normal((n, k)), rng)
+        centred = X - X.mean(0)
+        largest = abs(centred).max(0)
+        U, size, _ = np.linalg.svd(centred / np.where(largest > 0, largest, 1), full_matrices=False)
+        one_hot = (y[:, None] == np.unique(y)) / np.sqrt(np.bincount(y)[np.unique(y)])
+        expected = np.sum((U[:, size > 1e-8 * max(size[0], 1e-300)].T @ one_hot) ** 2) / 2
+        assert h_score(make(X), y) == pytest.approx(expected, rel=1e-9, abs=1e-12)
+    with refused(r"features[1, 7] = nan is not finite"):
+        h_score(make(np.where(np.arange(20 * 50).reshape(20, 50) == 57, np.nan, 1.0)), np.arange(20))
+
+
+def test_few_samples_of_many_features_cost_what_samples_cost():
+    rng = np.random.default_rng(9)
+    X = np.repeat(rng.standard_normal((15, 20_000)), 2, axis=0)  # no rank to see at a glance
+    start = time.perf_counter()
+    assert h_score(X, np.arange(30) % 2) == pytest.approx(0.0, abs=1e-12)
+    assert time.perf_counter() - start < 5  # a matrix of second moments would hold 3 GB
+
+
+# ---- weights, scores on other samples, tests -------------------------------------------------------------------------
+
+
+def classified(rng, n, k=5, g=4):
+    y = rng.integers(g, size=n)
+    return rng.standard_normal((n, k)) + np.eye(g, k)[y], y
+
+
+@pytest.mark.parametrize("make", [np.array, torch.tensor], ids=["numpy", "torch"])
+def test_weights_reach_the_score_and_their_rule_has_its_loss(make):
+    X, y = classified(np.random.default_rng(1), 300)
+    X = np.column_stack([1e-6 * X[:, 0], X[:, 1:] + 1e3, X[:, 1], np.ones(300)])  # units, a copy and a constant
+    statistics = HScore().update(make(X), y)
+    rule = statistics.weights()
+    v = rule.v[[rule.classes.index(label) for label in y.tolist()]]
+    assert h_score_pair(X, v) == pytest.approx(statistics.score(), rel=1e-9)
+    assert np.allclose(rule.prior @ rule.v, 0, atol=1e-9 * abs(rule.v).max(axis=0))
+    q = rule.probabilities(X)
+    assert np.allclose(q.sum(axis=1), 1)
+    loss = np.mean(np.sum((q - (y[:, None] == np.array(rule.classes))) ** 2 / rule.prior, axis=1))
+    assert loss == pytest.approx(3 - 2 * statistics.score(), rel=1e-9)
+    with refused("features have shape (300, 2): give rows of 7 features"):
+        rule.probabilities(X[:, :2])
+
+
+@pytest.mark.parametrize("make", [np.array, torch.tensor], ids=["numpy", "torch"])
+def test_a_score_on_other_samples_is_that_of_the_weights_found_on_these(make):
+    rng = np.random.default_rng(2)
+    (X, y), (other, z) = classified(rng, 200), classified(rng, 150)
+    z[:5] = 9  # a class not seen
+    seen, new = HScore().update(make(X), y), HScore().update(make(other), z)
+    rule = seen.weights()
+    v = np.array([rule.v[rule.classes.index(label)] if label != 9 else 0 * rule.v[0] for label in z.tolist()])
+    expected = h_score_pair(other, v)
+    assert seen.held_out(new) == pytest.approx(expected, rel=1e-10)
+    assert held_out_h_score(X, y, other, z) == pytest.approx(expected, rel=1e-10)
+    assert seen.held_out(new) < new.score()
+    assert seen.held_out(seen) == pytest.approx(seen.score(), rel=1e-12)
+    far = make(other + 1e5)  # where the other samples are does not count
+    assert seen.held_out(HScore().update(far, z)) == pytest.approx(expected, rel=1e-6)
+    for wrong, message in ((3, "a int is no HScore"), (HScore(), "there are no samples"), (1, None)):
+        if message:
+            with refused(message):
+                seen.held_out(wrong)
+    with refused("a sample has 2 features here and 5 before"):
+        held_out_h_score(X, y, other[:, :2], z)
+
+
+@pytest.mark.parametrize(("r", "g", "n"), [(1, 2, 20), (4, 3, 60), (10, 5, 100), (3, 6, 40)])
+def test_a_p_value_is_uniform_where_features_say_nothing(r, g, n):
+    rng = np.random.default_rng(3)
+    found = np.array(
+        [HScore().update(rng.standard_normal((n, r)), rng.integers(g, size=n)).p_value() for _ in range(1500)]
+    )
+    for level in (0.01, 0.05, 0.5):
+        assert abs(np.mean(found < level) - level) < 4 * np.sqrt(level * (1 - level) / 1500)
+
+
+def test_a_p_value_is_that_of_permutation_and_of_regression():
+    rng = np.random.default_rng(4)
+    X, y = classified(rng, 60, k=3, g=3)
+    X[:, 0] /= 3
+    X = np.column_stack([np.maximum(X, 0) @ np.diag([0.3, 1, 1]), X[:, :1] * 0, X[:, 1]])
+    statistics = HScore().update(X, rng.permutation(y) * (rng.random(60) < 0.8))
+    labels = np.repeat(statistics.classes, statistics.counts)
+    scores = [HScore().update(X, rng.permutation(labels)).score() for _ in range(2000)]
+    assert statistics.p_value() == pytest.approx(np.mean(np.array(scores) >= statistics.score()), abs=0.04)
+    two = HScore().update(X, y == 0)
+    R2 = np.linalg.lstsq(np.column_stack([np.ones(60), X]), (y == 0) * 1.0, rcond=1e-10)[0]
+    fitted = np.column_stack([np.ones(60), X]) @ R2
+    share = np.var(fitted) / np.var(y == 0)
+    F = share / two.rank / ((1 - share) / (60 - 1 - two.rank))
+    assert two.p_value() == pytest.approx(stats.f.sf(F, two.rank, 59 - two.rank), rel=1e-8)
+    tiny = HScore().update(10 * np.eye(4)[np.arange(4000) % 4] + rng.standard_normal((4000, 4)), np.arange(4000) % 4)
+    assert 0 <= tiny.p_value() < 1e-300
+    for few in (HScore().update(np.ones((5, 2)), [0, 1, 0, 1, 0]), HScore().update(np.eye(4), [0, 1, 2, 2])):
+        with refused("a test needs one feature that varies, two classes, and more samples than either"):
+            few.p_value()

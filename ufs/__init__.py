@@ -9,7 +9,7 @@ from ufs.ace import AceModes, ace, ace_sweep, equal_mass_bins
 from ufs.certify import Certificate, certificate_table, certify, remainder_order, valid_range
 from ufs.correspondence import Correspondence, correspondence
 from ufs.dtm import Modes, dtm, maximal_correlation, modes
-from ufs.hscore import HScore, h_score, h_score_pair
+from ufs.hscore import AffineRule, HScore, h_score, h_score_pair, held_out_h_score
 from ufs.inference import (
     ExponentBounds,
     SimulatedError,
@@ -54,6 +54,7 @@ __version__ = version("universal-features")
 
 __all__ = [
     "AceModes",
+    "AffineRule",
     "Certificate",
     "Contraction",
     "Correspondence",
@@ -84,6 +85,7 @@ __all__ = [
     "feature_vector",
     "h_score",
     "h_score_pair",
+    "held_out_h_score",
     "hidden_layer_weights",
     "information_vector",
     "kl_divergence",

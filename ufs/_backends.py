@@ -5,6 +5,7 @@ Which of them works on features is decided by the features. Torch is never impor
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ import numpy as np
 import scipy.sparse as sp
 from scipy.linalg import blas, eigh, lapack, solve_triangular
 
+EXACT_INTEGERS = 2.0**52  # below it floats hold every integer
 SAMPLE = 256  # rows that fix the provisional shift
 
 
@@ -75,9 +77,13 @@ class Numpy:
         buffer = np.empty((min(rows, len(X)), X.shape[1]), dtype)
         shift = shift.astype(dtype)
         for start in range(0, len(X), rows):
-            block = X[start : start + rows]
+            block, out = X[start : start + rows], buffer[: min(rows, len(X) - start)]
             with np.errstate(invalid="ignore", over="ignore"):
-                yield start, np.subtract(block, shift, out=buffer[: len(block)], dtype=dtype)
+                np.subtract(block, shift, out=out, dtype=dtype)
+                if block.dtype.kind in "iu" and _beyond_floats(shift, out):
+                    whole = np.array(_wrapped(shift), np.int64)
+                    _put_digits(out, block.astype(np.int64) - whole + (np.floor(shift) - shift))
+                yield start, out
 
     def count(self, codes: Any, classes: int) -> Any:
         return np.bincount(codes, minlength=classes).astype(float)
@@ -91,6 +97,13 @@ class Numpy:
             return blas.dsyrk(1.0, x.T, beta=1.0, c=gram, overwrite_c=1, lower=1)
         gram += blas.ssyrk(1.0, x.T, lower=1)
         return gram
+
+    def triangle(self, x: Any) -> Any:
+        return np.linalg.qr(x, mode="r")
+
+    def singular_rows(self, x: Any) -> Any:
+        """Singular values, and the vectors on the side of the columns."""
+        return np.linalg.svd(x, full_matrices=False)[1:]
 
     def cholesky(self, R: Any) -> Any:
         L, failed = lapack.dpotrf(R, lower=1, clean=0, overwrite_a=1)
@@ -162,7 +175,12 @@ class Torch:
 
     def blocks(self, X: Any, shift: Any, rows: int, _: Any) -> Iterator[tuple[int, Any]]:
         for start in range(0, len(X), rows):
-            yield start, self.double(X[start : start + rows]) - shift
+            block = X[start : start + rows]
+            out = self.double(block) - shift
+            if not block.is_floating_point() and _beyond_floats(shift, out):
+                whole = self.torch.tensor(_wrapped(shift), dtype=self.torch.int64, device=self.device)
+                _put_digits(out, block.to(self.torch.int64) - whole + (shift.floor() - shift))
+            yield start, out
 
     def count(self, codes: Any, classes: int) -> Any:
         return self.double(codes.bincount(minlength=classes))
@@ -175,6 +193,12 @@ class Torch:
     def add_gram(self, gram: Any, x: Any) -> Any:
         gram.addmm_(x.T, x)  # returned itself, as above
         return gram
+
+    def triangle(self, x: Any) -> Any:
+        return self.torch.linalg.qr(x, mode="r").R
+
+    def singular_rows(self, x: Any) -> Any:
+        return self.torch.linalg.svd(x, full_matrices=False)[1:]
 
     def cholesky(self, R: Any) -> Any:
         L, failed = self.torch.linalg.cholesky_ex(R)
@@ -194,6 +218,22 @@ class Torch:
 
 
 Library: TypeAlias = Numpy | Torch
+
+
+def _wrapped(shift: Any) -> list[int]:
+    """The whole part of a shift in 64 bits, as integers of these types are subtracted."""
+    return [(math.floor(value) + 2**63) % 2**64 - 2**63 if math.isfinite(value) else 0 for value in shift.tolist()]
+
+
+def _beyond_floats(shift: Any, difference: Any) -> bool:
+    """Whether there are integers so large that as floats they lose digits of their difference from the shift."""
+    return bool((abs(shift) > EXACT_INTEGERS).any() or (abs(difference) > EXACT_INTEGERS).any())
+
+
+def _put_digits(difference: Any, exact: Any) -> None:
+    """Differences of 64-bit integers where these hold them; a larger one has its leading digits as a float."""
+    held = abs(difference) < EXACT_INTEGERS
+    difference[held] = exact[held]
 
 
 def _round_shift(library: Any, first: Any, others: Any) -> Any:

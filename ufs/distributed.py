@@ -17,8 +17,9 @@ import scipy.sparse as sp
 from ufs import _checks as check
 from ufs._backends import Torch
 from ufs._symbols import Symbols, alphabet, as_labels, column, joined
-from ufs.hscore import HScore, _about
+from ufs.hscore import HScore
 from ufs.joint import DENSE_CELLS, Joint
+from ufs.moments import about
 
 __all__ = ["dask_joint", "dask_statistics", "torch_joint", "torch_statistics"]
 
@@ -148,7 +149,7 @@ def torch_statistics(statistics: HScore, group: Any = None) -> HScore:
         part = HScore().merge(statistics)
         part._move(result._library)
         rows = result._index(part.classes, widths[0])
-        sums, gram = _about(result._shift, part._counts, part._sums, part._shift, part._gram)
+        sums, gram = about(result._shift, part._counts, part._sums, part._shift, part._gram)
         result._counts[rows], result._sums[rows] = part._counts, sums
         result._gram += gram
     for total in (result._counts, result._sums, result._gram):

@@ -8,44 +8,57 @@ import warnings
 from collections.abc import Callable, Hashable, Iterable
 from contextlib import nullcontext
 from dataclasses import dataclass
-from os import PathLike
 from typing import Any
-from zipfile import BadZipFile, is_zipfile
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ufs import _checks as check
-from ufs._backends import Library, Numpy, library_of
+from ufs._backends import Numpy, library_of
+from ufs._canonical import (
+    COUNTS,
+    EPS,
+    TOLD,
+    Solution,
+    by_cholesky,
+    doubt_of,
+    equilibrated,
+    noise_of,
+    norms,
+    size_of,
+    solve,
+    spread_of,
+    that_vary,
+)
 from ufs._samples import matrix, not_finite, samples
 from ufs.dtm import _normalised, dtm
 from ufs.joint import Joint
 from ufs.local import _orthonormal
+from ufs.moments import Moments
 
-__all__ = ["HScore", "h_score", "h_score_pair"]
+__all__ = ["AffineRule", "HScore", "h_score", "h_score_pair", "held_out_h_score"]
 
-CHUNK = 2**20  # features are centred and multiplied in blocks of about so many numbers, which stay in the cache
-CONSTANT = 1e-13  # a column that varies by less than this share of its square about the shift is constant
-FAR = 4  # squares about the shift, over those about the mean, from which the shift is moved
-UNDERFLOW = np.finfo(float).tiny / np.finfo(float).eps  # squares that are smaller have fewer digits, or none
-EPS = float(np.finfo(np.float64).eps)
 SINGLE_EPS = float(np.finfo(np.float32).eps)
 SINGLE_UNDERFLOW = float(np.finfo(np.float32).tiny / np.finfo(np.float32).eps)
 SINGLE_FROM = 2**30  # multiplications from which single precision is worth a try
 SINGLE_ROWS = 1024  # rows whose sums of squares tell whether rounding errors add up the same way
 SINGLE_SYSTEMATIC = 8 * SINGLE_EPS  # relative error of such a sum, from which they do
 SINGLE_ERROR = 1e-7  # estimated relative error up to which its outcome is kept
-PROBES = 4  # random vectors that tell how near to singular a matrix is
-COUNTS = 4  # eigenvalue, over what rounding can make of it, from which a direction counts
+LARGE = 1e150  # what has a square within float64
 EXACT = 1e-9  # relative error up to which second moments are trusted while the features are at hand
-TOLD = 1e-6  # relative error from which the user is told
+TINY = float(np.finfo(float).tiny)
 ROUNDS = 6  # times that features are combined anew
 WHITE = 0.1  # sum of the squared correlations below which combinations hardly correlate
 CANCELS = 1e-4  # size of a combination, over that of its terms, below which it may be their rounding and no more
-FORMAT = "ufs.HScore 1"
 
 
-def h_score(features: Any, labels: Any = None, *, extractor: Callable[[Any], Any] | None = None) -> float:
+def h_score(
+    features: Any,
+    labels: Any = None,
+    *,
+    extractor: Callable[[Any], Any] | None = None,
+    select: Callable[[Any], tuple[Any, Any]] | None = None,
+) -> float:
     r"""One-sided H-score of features about labels (D9).
 
     .. math:: H(s) = \tfrac12\, E\bigl[\,\lVert (\Lambda_s^{+})^{1/2}\, E[\tilde s(X) \mid Y] \rVert^2 \bigr]
@@ -68,6 +81,9 @@ def h_score(features: Any, labels: Any = None, *, extractor: Callable[[Any], Any
     extractor : callable, optional
         For batches: maps the first member of each batch to its features, as a ``torch.nn.Module`` does. It is called
         without recording gradients.
+    select : callable, optional
+        For batches that are no pairs, as the dictionaries of a collating function: takes a batch and returns its inputs
+        and labels.
 
     Returns
     -------
@@ -119,9 +135,10 @@ def h_score(features: Any, labels: Any = None, *, extractor: Callable[[Any], Any
     0.166666666667
     """
     if labels is None:
-        return _of_batches(features, extractor).score()
-    if extractor is not None:
-        raise ValueError("an extractor works on batches (inputs, labels): give an iterable of them, and no labels")
+        return _of_batches(features, extractor, select).score()
+    for name, given in (("extractor", extractor), ("select", select)):
+        if given is not None:
+            raise ValueError(f"{name} works on batches (inputs, labels): give an iterable of them, and no labels")
     if isinstance(labels, Joint):
         check.in_order(features, labels.x_labels, "X", "features")
         X = check.features(matrix(features, "features"), labels.x_labels, "X", "features")
@@ -129,10 +146,13 @@ def h_score(features: Any, labels: Any = None, *, extractor: Callable[[Any], Any
     X, classes, codes = samples(features, labels)
     if len(X) == 0:
         raise ValueError("there are no samples: the H-score needs at least one")
+    eps = library_of(X).eps(X)
+    if 2 * len(X) <= X.shape[1] and library_of(X).finite(X.sum()):  # what is not finite is refused with its place, soon
+        return (len(classes) - 1) / 2 if _span_everything(X, eps) else _of_few(X, codes, len(classes), eps)
     tried = _in_single_precision(X, classes, codes)
     if tried is not None:
         return tried
-    return _in_memory(lambda *basis: HScore()._absorb(X, classes, codes, *basis), library_of(X).eps(X))
+    return _in_memory(lambda *basis: HScore()._absorb(X, classes, codes, *basis), eps)
 
 
 def h_score_pair(f: Any, g: Any, joint: Joint | None = None) -> float:
@@ -183,7 +203,7 @@ def h_score_pair(f: Any, g: Any, joint: Joint | None = None) -> float:
     for values, name in ((F, "f"), (G, "g")):
         if not library.finite(values):
             raise not_finite(values, 0, name)
-    F, G = library.double(F), library.double(G)
+    F, G = (next(library.blocks(X, library.shift(X, np.float64), len(X), np.float64))[1] for X in (F, G))
     if joint is None:
         p = q = library.array(np.full((len(F), 1), 1 / len(F)))
     else:
@@ -200,24 +220,71 @@ def h_score_pair(f: Any, g: Any, joint: Joint | None = None) -> float:
     return score
 
 
-class HScore:
+def held_out_h_score(features: Any, labels: Any, other_features: Any, other_labels: Any) -> float:
+    r"""Two-sided score :math:`H(s, \hat v)` on other samples, with the weights that are best on the first (D9).
+
+    See :meth:`HScore.held_out`, which has it from two :class:`HScore` at no further reading of the data.
+
+    Parameters
+    ----------
+    features, other_features : array_like or torch.Tensor, shape (n, k) and (m, k)
+    labels, other_labels : sequence or torch.Tensor, shape (n,) and (m,)
+
+    Raises
+    ------
+    ValueError
+        As :func:`h_score` does, and for different numbers of features.
+
+    Examples
+    --------
+    >>> round(held_out_h_score([[0.0], [1.0], [0.0], [1.0]], [0, 1, 0, 1], [[0.0], [1.0], [1.0]], [0, 1, 0]), 6)
+    0.049383
+    """
+    return HScore().update(features, labels).held_out(HScore().update(other_features, other_labels))
+
+
+@dataclass(frozen=True, eq=False)
+class AffineRule:
+    r"""Probabilities of classes that are affine in the features.
+
+    .. math:: q(y|x) = P_Y(y)\, (1 + v(y) \cdot (s(x) - \mu_s))
+
+    They add up to one, and may be negative. Of all affine rules that of :meth:`HScore.weights` is nearest to the
+    indicators of the classes, each weighted by :math:`1/P_Y(y)`: its loss on the samples is :math:`g - 1 - 2H`.
+
+    Attributes
+    ----------
+    classes : tuple, of length g
+    v : ndarray, shape (g, k)
+    mean : ndarray, shape (k,)
+    prior : ndarray, shape (g,)
+        Share of the samples in each class.
+    """
+
+    classes: tuple[Any, ...]
+    v: NDArray[np.float64]
+    mean: NDArray[np.float64]
+    prior: NDArray[np.float64]
+
+    def probabilities(self, features: Any) -> NDArray[np.float64]:
+        """Of each class for each row of features of shape (n, k), shape (n, g)."""
+        X = check.real(features, "features")
+        if X.ndim != 2 or X.shape[1] != len(self.mean):
+            raise ValueError(f"features have shape {X.shape}: give rows of {len(self.mean)} features")
+        return self.prior * (1 + (X - self.mean) @ self.v.T)
+
+
+class HScore(Moments):
     """Statistics from which the H-score follows, gathered in one pass, by batches and machines (D9, R14, X3).
 
-    They are the number of samples and the sum of the features in each class, and the matrix of second moments, all
-    about a shift that the first batch fixes, and that moves if others lie far from it: (g + k) k numbers, however many
-    samples there are, summed in float64. The order of batches, and how they are split among parts that are merged,
-    changes nothing but the last digits.
+    They are the :class:`~ufs.moments.Moments` of the samples, and what follows from them: taken in with
+    :meth:`~ufs.moments.Moments.update`, put together with :meth:`~ufs.moments.Moments.merge`.
 
     Second moments hold the square of how far features are from dependent: a direction in which they vary by 1e-8 of
     their own spread is lost in the rounding of float64, and is left out. The class sums are not squared, and tell such
     a direction from features that do depend, as duplicates or one-hot columns, about which nothing needs to be said. So
     a RuntimeWarning comes with the first result of statistics that leave out a direction along which the class means
     differ by more than rounding, or whose rounding may change H by more than a millionth of it.
-
-    Attributes
-    ----------
-    classes : tuple
-        The classes seen so far, those of earlier batches first, as Python values.
 
     Examples
     --------
@@ -235,109 +302,8 @@ class HScore:
     """
 
     def __init__(self) -> None:
-        self._rows: dict[Hashable, int] = {}
-        self._library: Library = Numpy()
-        self._counts: Any = None
-        self._sums: Any = None
-        self._shift: Any = None
-        self._gram: Any = None
-        self._solved: _Solution | None = None
-
-    def __repr__(self) -> str:
-        return f"HScore(n={self.n}, features={self.width}, classes={len(self.classes)})"
-
-    @property
-    def n(self) -> int:
-        """Number of samples seen."""
-        return 0 if self._counts is None else round(float(self._counts.sum()))
-
-    @property
-    def width(self) -> int:
-        """Number k of features; 0 before the first batch."""
-        return 0 if self._shift is None else len(self._shift)
-
-    @property
-    def classes(self) -> tuple[Any, ...]:
-        return tuple(self._rows)
-
-    @property
-    def counts(self) -> NDArray[np.int64]:
-        """Number of samples in each of the classes."""
-        return np.array([] if self._counts is None else self._counts.tolist(), dtype=float).round().astype(np.int64)
-
-    def update(self, features: Any, labels: Any) -> HScore:
-        """Take in a batch.
-
-        Parameters
-        ----------
-        features : array_like or torch.Tensor, shape (n, k) or (n,)
-            An empty batch changes nothing.
-        labels : sequence or torch.Tensor, shape (n,)
-            As for :func:`h_score`.
-
-        Returns
-        -------
-        HScore
-            Itself.
-
-        Raises
-        ------
-        ValueError
-            As :func:`h_score` does, and for another number of features than before. The statistics then are as if the
-            batch had not been there.
-        """
-        X, classes, codes = samples(features, labels)
-        if len(X) == 0:
-            return self
-        self._fits(X.shape[1])
-        before = self.n
-        # a batch of one block is refused before it changes anything; of several, not all may be good
-        in_place = len(X) <= _block(X.shape[1], np.float64)
-        if not in_place:
-            return self.merge(HScore()._absorb(X, classes, codes))
-        return self._absorb(X, classes, codes)._recentre(before)
-
-    def merge(self, other: HScore) -> HScore:
-        """Take in the statistics of other samples, which stay as they are.
-
-        Parameters
-        ----------
-        other : HScore
-            Its classes may be others, its shift may be another.
-
-        Returns
-        -------
-        HScore
-            Itself.
-
-        Raises
-        ------
-        ValueError
-            If the other has another number of features, or is no HScore.
-        """
-        if not isinstance(other, HScore):
-            raise ValueError(f"a {type(other).__name__} is no HScore: make one with HScore().update(features, labels)")
-        if other._shift is None:
-            return self
-        self._fits(other.width)
-        if self._shift is None:
-            self._library, self._rows = other._library, dict(other._rows)
-            arrays = (other._counts, other._sums, other._shift, other._gram)
-            self._counts, self._sums, self._shift, self._gram = (each + 0 for each in arrays)
-            return self
-        before = self.n
-        put = self._library.array
-        counts, sums, shift, gram = map(put, (other._counts, other._sums, other._shift, other._gram))
-        rows = self._index(other.classes, other.width)
-        # squares about a shift that few samples agreed on would lose digits
-        target = self._shift if bool(self._counts.sum() >= counts.sum()) else shift
-        self._sums, self._gram = _about(target, self._counts, self._sums, self._shift, self._gram)
-        sums, gram = _about(target, counts, sums, shift, gram)
-        self._shift, self._gram = target, self._gram + gram
-        self._counts[rows] += counts
-        self._sums[rows] += sums
-        self._solved = None
-        return self._recentre(before)
+        super().__init__()
+        self._solved: tuple[int, Solution] | None = None
 
     def score(self) -> float:
         """One-sided H-score of all samples seen, in nats (D9).
@@ -365,7 +331,7 @@ class HScore:
 
         k for k uncorrelated features, 1 for k copies of one; 0 where no feature varies.
         """
-        R = _equilibrated(self)[0]
+        R = equilibrated(self)[0]
         return len(R) ** 2 / (len(R) + 2 * self._library.squares_below_diagonal(R)) if len(R) else 0.0
 
     @property
@@ -443,316 +409,175 @@ class HScore:
             )
         return most * (self.score() - level) / (most - level)
 
-    def save(self, path: str | PathLike[str]) -> None:
-        """Write the statistics to a file in numpy's .npz format, without pickle.
+    def p_value(self) -> float:
+        r"""Probability that independent features and labels score as much, by Pillai's F approximation (R13).
+
+        .. math:: F = \frac{d_2}{d_1} \frac{2H}{m - 2H}, \qquad m = \min(r, q), \quad q = g - 1,
+           \quad d_1 = r q, \quad d_2 = m (n - 1 - \max(r, q))
+
+        with the rank r of the features in place of their number, is compared with the F distribution of :math:`d_1` and
+        :math:`d_2` degrees of freedom: exact for normal features where r or q is 1, and near for others and many
+        samples. For one label for two classes it is the F test of regression.
+
+        Raises
+        ------
+        ValueError
+            If no feature varies, there is one class, or the rank or the number of classes leaves no sample over.
+
+        Notes
+        -----
+        Source: K. C. S. Pillai, "Some new test criteria in multivariate analysis", Ann. Math. Statist. 26 (1955)
+        117-121.
+
+        Examples
+        --------
+        >>> rng = np.random.default_rng(0)
+        >>> labels = rng.integers(3, size=100)
+        >>> features = rng.standard_normal((100, 4))
+        >>> bool(HScore().update(features, labels).p_value() > 0.05)
+        True
+        >>> features[:, 0] += labels
+        >>> bool(HScore().update(features, labels).p_value() < 1e-4)
+        True
+        """
+        from scipy.stats import f
+
+        r, q = self.rank, len(self.classes) - 1
+        left = self.n - 1 - max(r, q)
+        if min(r, q) == 0 or left < 1:
+            raise ValueError(
+                f"{self.n} samples have {r} independent features and {q + 1} classes: a test needs one feature that "
+                "varies, two classes, and more samples than either"
+            )
+        m, explained = min(r, q), 2 * self.score()
+        return float(f.sf(m * left / (r * q) * explained / max(m - explained, TINY), r * q, m * left))
+
+    def weights(self) -> AffineRule:
+        r"""The weights :math:`v^* = \Lambda_s^+ E[\tilde s \mid Y]` that reach the score, as an affine rule (R10, D9).
+
+        Examples
+        --------
+        >>> rule = HScore().update([[0.0], [1.0], [0.0], [1.0]], ["a", "b", "a", "b"]).weights()
+        >>> rule.classes, rule.v.round(12).T
+        (('a', 'b'), array([[-2.,  2.]]))
+        >>> rule.probabilities([[0.25], [0.5]]).round(12)
+        array([[0.75, 0.25],
+               [0.5 , 0.5 ]])
+        """
+        W, kept = self._solution().weights, that_vary(self)
+        library, n = self._library, self._counts.sum()
+        v = library.zeros(len(self._counts), self.width)
+        v[:, kept] = (n * W.T / (self._counts**0.5)[:, None]) / (n**0.5 * spread_of(self)[kept])
+        mean = self._shift + self._sums.sum(0) / n
+        host = library.host
+        return AffineRule(self.classes, host(v), host(mean), host(self._counts / n))
+
+    def held_out(self, other: Moments) -> float:
+        r"""Two-sided score :math:`H(s, \hat v)` on other samples of the weights that are best on these, in nats (D9).
+
+        .. math:: H(s, \hat v) = E[\tilde s \cdot \hat v(Y)] - \tfrac12 \operatorname{tr}(\Lambda_s \Lambda_{\hat v})
+
+        with the means and covariances of the other samples: at most their own H-score, and what the affine rule of
+        :meth:`weights` is worth on them. It may be negative. Classes not seen here have the weight 0.
 
         Parameters
         ----------
-        path : path-like
-            Used as it is; an existing file is replaced.
+        other : Moments
+            Of other samples of the same features.
 
         Raises
         ------
         ValueError
-            If there is no sample, or the classes are neither all integers nor all strings nor all booleans.
+            As :meth:`score` does, and if the other has no samples or another number of features.
+
+        Examples
+        --------
+        >>> rng = np.random.default_rng(0)
+        >>> y = rng.integers(2, size=400)
+        >>> x = rng.standard_normal((400, 60)) + y[:, None] / 5
+        >>> seen, new = HScore().update(x[:200], y[:200]), HScore().update(x[200:], y[200:])
+        >>> bool(seen.held_out(new) < new.score()), bool(seen.held_out(seen) - seen.score() < 1e-12)
+        (True, True)
         """
+        if not isinstance(other, Moments):
+            raise ValueError(f"a {type(other).__name__} is no HScore: make one with HScore().update(features, labels)")
         self._refuse_empty()
-        classes = np.array(self.classes) if len({type(c) for c in self.classes}) == 1 else np.array(None)
-        if classes.dtype.kind not in "biuU" or classes.tolist() != list(self.classes):
-            raise ValueError(
-                f"classes such as {next(iter(self.classes))!r} cannot be saved without pickle: use labels that are all "
-                "strings (that do not end in NUL), or all integers of one type of numpy"
-            )
-        host = self._library.host
-        with open(path, "wb") as file:
-            np.savez(
-                file,
-                format=np.array(FORMAT),
-                classes=classes,
-                counts=host(self._counts),
-                sums=host(self._sums),
-                shift=host(self._shift),
-                gram=host(self._gram),
-            )
+        other._refuse_empty()
+        self._fits(other.width)
+        rule, host = self.weights(), other._library.host
+        row = {label: number for number, label in enumerate(rule.classes)}
+        unseen = np.zeros(other.width)
+        v = np.array([rule.v[row[label]] if label in row else unseen for label in other.classes])
+        counts, sums = host(other._counts), host(other._sums)
+        n, p = counts.sum(), counts / counts.sum()
+        mean = sums.sum(0) / n
+        gram = np.tril(host(other._gram))
+        covariance = (gram + np.tril(gram, -1).T) / n - np.outer(mean, mean)
+        v = v - p @ v
+        between = (sums - counts[:, None] * mean) / n
+        return float((between * v).sum() - ((p[:, None] * v) @ covariance * v).sum() / 2)
 
-    @classmethod
-    def load(cls, path: str | PathLike[str]) -> HScore:
-        """Read statistics that :meth:`save` has written. Nothing in the file is executed.
-
-        Raises
-        ------
-        ValueError
-            If the file holds something else, or is damaged.
-        """
-        with open(path, "rb") as file:
-            if not is_zipfile(file):
-                raise ValueError(f"{path} is no .npz file: HScore.save writes one")
-            file.seek(0)
-            try:
-                with np.load(file, allow_pickle=False) as arrays:
-                    found = dict(arrays)
-            except (BadZipFile, ValueError) as error:
-                raise ValueError(f"{path} is damaged: {error}") from error
-        if found.get("format", np.array(None)).tolist() != FORMAT:
-            raise ValueError(f"{path} holds no statistics of the H-score: HScore.save writes them")
-        missing = {"classes", "counts", "sums", "shift", "gram"} - found.keys()
-        if missing:
-            raise ValueError(f"{path} is damaged: it has no {', '.join(sorted(missing))}")
-        self = cls()
-        arrays = {
-            key: check.real(found[key], f"{path} is damaged: {key}") for key in ("counts", "sums", "shift", "gram")
-        }
-        self._counts, self._sums, self._shift, self._gram = arrays.values()
-        self._gram = np.asfortranarray(self._gram)
-        self._rows = {label: row for row, label in enumerate(found["classes"].ravel().tolist())}
-        g, k = len(self._rows), self._shift.size
-        shapes = [found["classes"].shape, *(values.shape for values in arrays.values())]
-        if shapes != [(g,), (g,), (g, k), (k,), (k, k)] or found["classes"].dtype.kind not in "biuU":
-            raise ValueError(f"{path} is damaged: its arrays do not fit together")
-        if not (self._counts >= 1).all():
-            raise ValueError(f"{path} is damaged: it holds classes without samples")
-        return self
-
-    def _fits(self, width: int) -> None:
-        if self._shift is not None and width != self.width:
-            raise ValueError(f"a sample has {width} features here and {self.width} before: they must be the same ones")
-
-    def _index(self, classes: Iterable[Hashable], width: int) -> Any:
-        """Rows of the classes in the arrays, which grow by those not seen before."""
-        rows = [self._rows.setdefault(label, len(self._rows)) for label in classes]
-        if self._counts is None:
-            self._counts, self._sums = self._library.zeros(0), self._library.zeros(0, width)
-        new = len(self._rows) - len(self._counts)
-        if new:
-            grown = self._library.zeros(new), self._library.zeros(new, width)
-            self._counts, self._sums = (
-                self._library.stacked(old, zeros) for old, zeros in zip((self._counts, self._sums), grown, strict=True)
-            )
-        return self._library.indices(rows)
-
-    def _absorb(
-        self,
-        X: Any,
-        classes: list[Hashable],
-        codes: Any,
-        shift: Any = None,
-        combined: Any = None,
-        dtype: Any = np.float64,
-    ) -> HScore:
-        """Add samples, as blocks of rows: class sums by a sparse product, second moments by a rank-k update.
-
-        With a shift, given to statistics that are empty, the features are (X - shift) times the matrix combined.
-        """
-        if self._library != library_of(X):
-            self._move(library_of(X))
-        library = self._library
-        codes = library.indices(codes)
-        width = X.shape[1] if combined is None else combined.shape[1]
-        if shift is None:
-            shift = self._shift if self._shift is not None else library.shift(X, dtype)
-        gram = self._gram if self._gram is not None else library.zeros(width, width)
-        total = library.zeros(len(classes), width)
-        for start, x in library.blocks(X, shift, _block(X.shape[1], dtype), dtype):
-            if combined is not None:
-                x = x @ combined
-            sums = library.class_sums(codes[start : start + len(x)], x, len(classes))
-            if not library.finite(sums):
-                raise not_finite(X[start : start + len(x)], start, "features")
-            total += sums
-            gram = library.add_gram(gram, x)
-        self._shift, self._gram, self._solved = shift if combined is None else total[0] * 0, gram, None
-        rows = self._index(classes, width)
-        self._counts[rows] += library.count(codes, len(classes))
-        self._sums[rows] += total
-        return self
-
-    def _columns(self, kept: Any) -> HScore:
-        """The statistics of some of the features."""
-        if bool(kept.all()):
-            return self
-        result = HScore()
-        result._rows, result._library, result._counts = self._rows, self._library, self._counts
-        result._sums, result._shift = self._sums[:, kept], self._shift[kept]
-        result._gram = self._gram[kept][:, kept]
-        return result
-
-    def _recentre(self, before: int) -> HScore:
-        """Move the shift into the cloud, where the first samples lay far from it.
-
-        Whenever n passes a power of two: those that the shift was chosen for are then never few among all.
-        """
-        if self.n.bit_length() == before.bit_length():
-            return self
-        n, library = self._counts.sum(), self._library
-        mean, moment = self._sums.sum(0) / n, self._gram.diagonal() / n
-        if not library.finite(moment):  # told when the score is asked for
-            return self
-        variance = moment - mean * mean
-        far = (moment > FAR * variance) & (variance > CONSTANT * moment)
-        if bool(far.any()):
-            target = self._shift + 0
-            target[far] += library.rounded(mean[far], variance[far] ** 0.5)
-            self._sums, self._gram = _about(target, self._counts, self._sums, self._shift, self._gram)
-            self._shift = target
-        return self
-
-    def _move(self, library: Library) -> None:
-        """The statistics, not the features, to another library or device."""
-        if self._shift is not None:
-            arrays = (self._counts, self._sums, self._shift, self._gram)
-            self._counts, self._sums, self._shift, self._gram = (library.array(self._library.host(a)) for a in arrays)
-        self._library = library
-
-    def _refuse_empty(self) -> None:
-        if self._shift is None:
-            raise ValueError("there are no samples: the H-score needs at least one")
-
-    def _solution(self) -> _Solution:
+    def _solution(self) -> Solution:
         self._refuse_empty()
-        if self._solved is None:
-            self._solved = _solve(self)
-            self._solved.warn()
-        return self._solved
+        if self._solved is None or self._solved[0] != self.n:  # whatever is taken in adds samples
+            self._solved = self.n, solve(self)
+            self._solved[1].warn()
+        return self._solved[1]
 
 
-# ---- from the statistics to the score --------------------------------------------------------------------------------
+def _standardised(X: Any) -> tuple[Any, Any]:
+    """Columns that vary, centred and of length 1, and how much larger the numbers are that were given for them."""
+    n, library = len(X), library_of(X)
+    shift = library.shift(X, np.float64)
+    _, x = next(library.blocks(X, shift, n, np.float64))
+    x = x - x.mean(0)
+    size = (x * x).sum(0) ** 0.5
+    varies = (size > EPS * abs(shift)) & (size < LARGE)
+    x, size = x[:, varies] / size[varies], size[varies]
+    return x, 1 + n**0.5 * abs(shift[varies]) / size
 
 
-@dataclass(frozen=True)
-class _Solution:
-    squares: NDArray[np.float64]  # squared canonical correlations, descending
-    rank: int
-    weights: Any  # R⁺ C, shape (varying features, classes)
-    inflation: Any  # second moment about the shift over variance, for each varying feature
-    noise: float  # of R and C, by rounding
-    left_out: int = 0  # directions that are taken for dependent although C, which is not squared, sees some of them
+def _span_everything(X: Any, eps: float) -> bool:
+    """Whether the features tell all samples apart so clearly that each function of them is a combination of features.
 
-    @property
-    def score(self) -> float:
-        return 0.5 * float(self.squares.sum())
-
-    def exact(self, share: float) -> bool:
-        """Whether rounding moves the score by a share of it at most, or by no more than rounding itself.
-
-        E in R moves it by tr(E W Wᵀ)/2 to first order, E in C by tr(Wᵀ E).
-        """
-        size = _size(self.weights * self.inflation[:, None] ** 0.5)
-        return self.noise * (size**2 / 2 + size) <= max(share * self.score, self.noise)
-
-    def warn(self) -> None:
-        if self.left_out:
-            s, them = ("s", "them") if self.left_out > 1 else ("", "it")
-            what = f"rounding in the second moments hides {self.left_out} direction{s} of the features, though the "
-            what += f"classes differ there: H is taken without {them} and may be larger"
-        elif not self.exact(TOLD):
-            what = "the features are so nearly dependent that their second moments have lost digits of H"
-        else:
-            return
-        remedy = "standardise or decorrelate the features, or give all samples at once to ufs.h_score"
-        warnings.warn(f"{what}; {remedy}", RuntimeWarning, stacklevel=4)
-
-
-def _about(target: Any, counts: Any, sums: Any, shift: Any, gram: Any) -> tuple[Any, Any]:
-    """Sums and second moments about another shift."""
-    step = shift - target
-    if not bool((step != 0).any()):
-        return sums, gram
-    half = sums.sum(0) + counts.sum() / 2 * step
-    cross = half[:, None] * step
-    return sums + counts[:, None] * step, gram + cross + cross.T
-
-
-def _equilibrated(h: HScore) -> tuple[Any, Any, Any]:
-    """Correlation matrix R of the features that vary, class means C scaled so that C Cᵀ is R's part between classes."""
-    h = h._columns(_varies(h))
-    counts, sums, gram = h._counts, h._sums, h._gram
-    n = counts.sum()
-    mean, moment = sums.sum(0) / n, gram.diagonal() / n
-    variance = moment - mean * mean
-    scale = 1 / (n * variance) ** 0.5
-    R = gram * scale[:, None]
-    R *= scale
-    centre = n**0.5 * mean * scale
-    R -= (centre[:, None] * centre).T  # symmetric; transposed, it lies in memory as R does
-    C = ((sums - counts[:, None] * mean) * scale / (counts**0.5)[:, None]).T
-    return R, C, moment / variance
-
-
-def _varies(h: HScore) -> Any:
-    """Which features vary."""
-    h._refuse_empty()
-    library, n = h._library, h._counts.sum()
-    mean, moment = h._sums.sum(0) / n, h._gram.diagonal() / n
-    if not library.finite(moment):
-        column = library.host(moment).argmax()
-        raise ValueError(f"the squares of feature {column} exceed the range of float64: divide it by a large number")
-    lost = (moment < UNDERFLOW) & (h._sums != 0).any(0)
-    if bool(lost.any()):
-        column = library.host(lost).argmax()
-        raise ValueError(f"the squares of feature {column} are too small for float64: multiply it by a large number")
-    return moment - mean * mean > CONSTANT * moment
-
-
-def _noise(h: HScore, eps: float = EPS) -> float:
-    """More than the norm of what rounding adds to the correlation matrix, however systematic it is."""
-    return (25 + 2.5 * h.width) * _grows(h) * eps
-
-
-def _grows(h: HScore) -> float:
-    """How rounding errors of sums grow with the number of samples, as random ones do."""
-    return 1 + math.sqrt(h.n) / 400
-
-
-def _solve(h: HScore) -> _Solution:
-    """Squared canonical correlations, from a root of R⁺ applied to C."""
-    return _by_cholesky(h) or _by_eigenvalues(h)
-
-
-def _by_cholesky(h: HScore, eps: float = EPS) -> _Solution | None:
-    """None where R is singular to rounding."""
-    library = h._library
-    R, C, inflation = _equilibrated(h)
-    (k, g), noise = C.shape, _noise(h, eps)
-    if k == 0:
-        return _Solution(np.zeros(0), 0, C, inflation, noise)
-    L = library.cholesky(R)  # R is used up
-    if L is None:
-        return None
-    probes = library.array(np.random.default_rng(0).standard_normal((k, PROBES)))
-    M = library.solve(L, library.beside(C, probes), overwrite=True)
-    weights = library.solve(L, M, transposed=True)
-    if float((weights[:, g:] ** 2).sum()) > 1 / (COUNTS * noise) ** 2:
-        return None
-    return _Solution(_squares(library, M[:, :g]), k, weights[:, :g], inflation, noise)
-
-
-def _by_eigenvalues(h: HScore) -> _Solution:
-    """From the eigenvectors that count.
-
-    R holds the square of how far features are from dependent, and C that itself: along the other eigenvectors C is
-    rounding, to which an error E in R adds E W, if features depend, and is more if the classes differ there.
+    Then any labels have the largest score. Twice as many columns as samples, from all over, usually show it: the inner
+    products of their samples have rank n - 1 whatever rounding has made of them.
     """
-    library = h._library
-    R, C, inflation = _equilibrated(h)
-    values, vectors = library.eigenpairs(R)
-    noise, varying = _noise(h), h._columns(_varies(h))
-    counts = values > COUNTS * noise
-    root, hidden = vectors[:, counts] / values[counts] ** 0.5, vectors[:, ~counts]
-    M = root.T @ C
-    weights = root @ M
-    doubt = _doubt(varying) / _spread(varying)
-    rounding = _size(hidden * doubt[:, None]) + float(doubt.min()) * _size(weights)
-    left_out = len(hidden.T) if _size(hidden.T @ C) > _grows(h) * rounding else 0
-    return _Solution(_squares(library, M), len(M), weights, inflation, noise, left_out)
+    n, k = X.shape
+    x, given = _standardised(X[:, :: k // (2 * n)])
+    if x.shape[1] < n - 1:
+        return False
+    values = library_of(X).eigenvalues(x @ x.T)
+    noise = EPS * (25 + 2.5 * x.shape[1]) * values[-1]
+    return bool(values[1 % n] > COUNTS * noise + (COUNTS * max(eps, EPS) * size_of(given)) ** 2)
 
 
-def _squares(library: Library, M: Any) -> NDArray[np.float64]:
-    rank, g = M.shape
-    between = library.eigenvalues(M.T @ M if g < rank else M @ M.T)[::-1][: min(rank, g - 1)]
-    between = np.maximum(between, 0)
-    within = np.maximum(1 - between, 0)  # total variance is 1; rounding must not make a part of it negative
-    squares: NDArray[np.float64] = between / (between + within)
-    return squares
+def _of_few(X: Any, codes: Any, classes: int, eps: float) -> float:
+    """The score of few samples: what directions in the space of samples, which features span, hold of the classes."""
+    n, library = len(X), library_of(X)
+    triangle, squares = library.zeros(0, n), 0.0
+    for start in range(0, X.shape[1], 2 * n):
+        x, given = _standardised(X[:, start : start + 2 * n])
+        triangle, squares = library.triangle(library.stacked(triangle, x.T)), squares + size_of(given) ** 2
+    size, span = library.singular_rows(triangle)
+    rounding = EPS * (math.sqrt(n * X.shape[1]) + math.sqrt(squares))
+    kept = size > rounding
+    codes = library.indices(codes)
+    C = library.class_sums(codes, span[kept].T, classes) / library.count(codes, classes)[:, None] ** 0.5
+    score = min(float((C**2).sum()), classes - 1) / 2
+    _warn_of_doubt(C[:, size[kept] < max(1 / TOLD, eps / EPS) * rounding], score)
+    return score
+
+
+def _warn_of_doubt(C: Any, score: float) -> None:
+    """Tell where directions that rounding may have made hold a part of the score."""
+    if float((C**2).sum()) / 2 > TOLD * score:
+        warnings.warn(
+            "the features are so nearly dependent that what tells them apart has lost digits by their rounding, and H "
+            "with it; compute them from standardised or decorrelated numbers",
+            RuntimeWarning,
+            stacklevel=4,
+        )
 
 
 def _in_memory(statistics: Callable[..., HScore], eps: float) -> float:
@@ -764,53 +589,28 @@ def _in_memory(statistics: Callable[..., HScore], eps: float) -> float:
     Y. Yanagisawa, SIAM J. Sci. Comput. 42 (2020) A477-A503.
     """
     h = statistics()
-    solution = _by_cholesky(h)
+    solution = by_cholesky(h)
     if solution is not None and solution.exact(EXACT):
         return solution.score
-    library, varies, spread, doubt = h._library, _varies(h), _spread(h), _doubt(h)
+    library, varies, spread, doubt = h._library, that_vary(h), spread_of(h), doubt_of(h)
     centre = h._shift + h._sums.sum(0) / h._counts.sum()
     T, h = library.array(np.eye(h.width))[:, varies], h._columns(varies)
-    R = _equilibrated(h)[0]
+    R = equilibrated(h)[0]
     for _ in range(ROUNDS):
-        L = library.cholesky(R + COUNTS * _noise(h) * library.array(np.eye(h.width)))
-        T = library.solve(L, (T / _spread(h)).T).T
-        T = T[:, _norms(T * doubt[:, None]).argsort()]  # what is rounding comes last, and enters nothing else
+        L = library.cholesky(R + COUNTS * noise_of(h) * library.array(np.eye(h.width)))
+        T = library.solve(L, (T / spread_of(h)).T).T
+        T = T[:, norms(T * doubt[:, None]).argsort()]  # what is rounding comes last, and enters nothing else
         h = statistics(centre, T)
-        size, rounding, terms = _spread(h), _norms(T * doubt[:, None]), _norms(T * spread[:, None])
+        size, rounding, terms = spread_of(h), norms(T * doubt[:, None]), norms(T * spread[:, None])
         counts = (size > rounding) | (size > CANCELS * terms)
         doubtful = ((size < CANCELS * terms) & (size < max(1 / TOLD, eps / EPS) * rounding))[counts]
         T, h = T[:, counts], h._columns(counts)
-        R, C, _ = _equilibrated(h)
+        R, C, _ = equilibrated(h)
         if library.squares_below_diagonal(R) < WHITE:
             break
-    score = _solve(h).score
-    if float((C[doubtful] ** 2).sum()) / 2 > TOLD * score:  # their part in the score
-        warnings.warn(
-            "the features are so nearly dependent that what tells them apart has lost digits by their rounding, and H "
-            "with it; compute them from standardised or decorrelated numbers",
-            RuntimeWarning,
-            stacklevel=3,
-        )
+    score = solve(h).score
+    _warn_of_doubt(C[doubtful], score)
     return score
-
-
-def _norms(columns: Any) -> Any:
-    return (columns**2).sum(0) ** 0.5
-
-
-def _size(values: Any) -> float:
-    return math.sqrt(float((values**2).sum()))
-
-
-def _doubt(h: HScore) -> Any:
-    """What rounding may make of each feature, and of its share in a sum of products with all of them."""
-    return EPS * (abs(h._shift + h._sums.sum(0) / h._counts.sum()) + (4 + h.width**0.5) * _spread(h))
-
-
-def _spread(h: HScore) -> Any:
-    """Standard deviations of the features."""
-    n = h._counts.sum()
-    return abs(h._gram.diagonal() / n - (h._sums.sum(0) / n) ** 2) ** 0.5
 
 
 def _in_single_precision(X: Any, classes: list[Hashable], codes: Any) -> float | None:
@@ -820,7 +620,7 @@ def _in_single_precision(X: Any, classes: list[Hashable], codes: Any) -> float |
         return None
     try:
         statistics = HScore()._absorb(X, classes, codes, dtype=np.float32)
-        solution = _by_cholesky(statistics, SINGLE_EPS)
+        solution = by_cholesky(statistics, SINGLE_EPS)
     except ValueError:  # sums or squares beyond single precision; what is not finite is found again, in double
         return None
     if solution is None or bool((statistics._gram.diagonal() < len(X) * SINGLE_UNDERFLOW).any()):
@@ -846,18 +646,25 @@ def _rounds_one_way(X: Any) -> bool:
 # ---- batches, tables, blocks -----------------------------------------------------------------------------------------
 
 
-def _of_batches(batches: Any, extractor: Callable[[Any], Any] | None) -> HScore:
-    if getattr(extractor, "training", False):
-        raise ValueError("the extractor is in training mode, where features are random: call its eval() first")
+def _of_batches(
+    batches: Any, extractor: Callable[[Any], Any] | None, select: Callable[[Any], tuple[Any, Any]] | None
+) -> HScore:
+    named: Any = getattr(extractor, "named_modules", lambda: [("", extractor)])
+    for name, part in named():
+        if getattr(part, "training", False):
+            where = f"{name} of the extractor" if name else "the extractor"
+            raise ValueError(f"{where} is in training mode, where features are random: call eval() of the extractor")
     if not isinstance(batches, Iterable) or hasattr(batches, "dtype"):
         raise ValueError("labels are missing: give h_score(features, labels), or an iterable of such pairs")
     torch = sys.modules.get("torch")
     result = HScore()
     with torch.no_grad() if torch else nullcontext():
         for number, batch in enumerate(batches):
-            if not isinstance(batch, tuple | list) or len(batch) != 2:
-                raise ValueError(f"batch {number} is no pair (features, labels): labels may be missing")
-            inputs, labels = batch
+            pair = batch if select is None else select(batch)
+            if not isinstance(pair, tuple | list) or len(pair) != 2:
+                remedy = "labels may be missing; of other batches choose with select=lambda batch: (…, …)"
+                raise ValueError(f"batch {number} is no pair (features, labels): {remedy}")
+            inputs, labels = pair
             try:
                 result.update(inputs if extractor is None else extractor(inputs), labels)
             except ValueError as error:
@@ -870,9 +677,3 @@ def _centred(values: Any, p: Any) -> Any:
     rest = values - values[int(p.argmax())]  # exact where it cancels, so that what rare symbols add is not lost
     rest -= p.T @ rest
     return rest
-
-
-def _block(width: int, dtype: Any) -> int:
-    """Rows that are worked on at a time: enough to make the products worth their k² sums."""
-    rows = max(CHUNK // width, min(2 * width, 4096), 1)
-    return rows if dtype == np.float64 else 2 * rows
