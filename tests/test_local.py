@@ -12,6 +12,7 @@ import pytest
 from scipy.special import rel_entr
 
 import ufs
+from ufs import datasets
 
 P0 = np.array([0.1, 0.15, 0.3, 0.45])
 
@@ -83,6 +84,7 @@ def test_divergence_is_at_most_log_of_one_plus_chi2() -> None:
 # ---- vectors ---------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.result("D2")
 @pytest.mark.parametrize("eps", [1e-6, 0.01, 0.3, 2])
 def test_distribution_and_vector_are_inverse(eps: float) -> None:
     for p in np.random.default_rng(3).dirichlet(np.full(4, 0.3), 50):
@@ -100,6 +102,7 @@ def test_a_distribution_with_zeros_comes_back() -> None:
         np.testing.assert_allclose(back, p, atol=1e-15)
 
 
+@pytest.mark.result("D3")
 def test_feature_mean_is_an_inner_product() -> None:
     rng = np.random.default_rng(4)
     h = rng.standard_normal((4, 3))
@@ -112,6 +115,7 @@ def test_feature_mean_is_an_inner_product() -> None:
     np.testing.assert_array_equal(ufs.feature_vector(h[:, 1], P0), xi[:, 1])
 
 
+@pytest.mark.result("D1")
 def test_samples_fill_the_ball_uniformly() -> None:
     eps = 0.3
     p = ufs.sample_neighborhood(P0, eps, rng=5, size=20_000)
@@ -128,6 +132,7 @@ def test_samples_fill_the_ball_uniformly() -> None:
     np.testing.assert_allclose(phi.T @ phi / len(p), (np.eye(4) - np.outer(root, root)) / 5, atol=0.01)
 
 
+@pytest.mark.result("D1")
 def test_the_limit_of_the_ball_is_sharp() -> None:
     limit = math.sqrt(0.1 / 0.9)
     root = np.sqrt(P0)
@@ -156,6 +161,7 @@ def curve(f: Callable[[np.ndarray, np.ndarray], float], phi1: Any, phi2: Any, p0
     return np.array([f(ufs.distribution(phi1, p0, e), ufs.distribution(phi2, p0, e)) for e in EPS])
 
 
+@pytest.mark.result("R1")
 @pytest.mark.parametrize("seed", range(5))
 def test_divergence_is_squared_length_up_to_order_three(seed: int) -> None:
     phi1, phi2 = pair(seed)
@@ -183,6 +189,7 @@ def test_asymmetry_and_chi2_are_of_order_three_and_within_their_bound(seed: int)
     np.testing.assert_allclose([(one - two)[0], (chi2 / 2 - one)[0]] / EPS[0] ** 3, signed / 6, rtol=0.01)
 
 
+@pytest.mark.result("R1")
 def test_symmetry_raises_the_order() -> None:
     fair = np.array([0.5, 0.5])
     up, down = np.array([1, -1]) / math.sqrt(2), np.array([-0.4, 0.4]) / math.sqrt(2)
@@ -193,6 +200,7 @@ def test_symmetry_raises_the_order() -> None:
     assert ufs.remainder_order(remainder, EPS) == pytest.approx(4, abs=0.1)
 
 
+@pytest.mark.result("R2")
 @pytest.mark.parametrize("seed", range(3))
 def test_mutual_information_is_half_of_chi2_up_to_order_three(seed: int) -> None:
     joint = ufs.Joint(np.random.default_rng(seed).dirichlet(np.full(12, 3.0)).reshape(3, 4))
@@ -207,6 +215,7 @@ def test_mutual_information_is_half_of_chi2_up_to_order_three(seed: int) -> None
     assert ufs.remainder_order(exact - chi2 / 2, EPS) == pytest.approx(3, abs=0.1)
 
 
+@pytest.mark.result("D4")
 def test_dependence_bounds_the_average_strength_of_an_attribute_only() -> None:
     for q in (0.1, 1e-3, 1e-5):  # V = 1, of probability q, says for certain what the fair bit X is
         joint = np.array([[(0.5 - q), q], [0.5, 0]])
@@ -216,6 +225,84 @@ def test_dependence_bounds_the_average_strength_of_an_attribute_only() -> None:
         assert dependence == pytest.approx(q / (1 - q), rel=1e-9)
         assert dependence == pytest.approx(pv @ strengths, rel=1e-9)
         assert strengths[1] == pytest.approx(1, rel=1e-9)
+
+
+# ---- constants that cannot be improved -------------------------------------------------------------------------------
+
+
+def at_the_wall(p: float, delta: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Two distributions close to each other and near the wall of a symbol of probability p."""
+    p0, wall = np.array([p, 1 - p]), np.array([-math.sqrt(1 - p), math.sqrt(p)])
+    eps = delta * math.sqrt(p)
+    return p0, ufs.distribution(wall, p0, eps), ufs.distribution(0.999 * wall, p0, eps)
+
+
+def attained(share: float) -> bool:
+    """Within the bound, and beyond nine tenths of it."""
+    return 0.9 < share <= 1
+
+
+@pytest.mark.result("R1")
+@pytest.mark.parametrize("delta", [0.01, 0.1, 0.5, 0.9])
+def test_constants_of_the_local_divergence_are_sharp(delta: float) -> None:
+    p0, p, q = at_the_wall(1e-3, delta)
+    u, w = p / p0 - 1, q / p0 - 1
+    local, forward, backward = p0 @ (u - w) ** 2 / 2, ufs.kl_divergence(p, q), ufs.kl_divergence(q, p)
+    assert attained(abs(forward - local) / (delta / (1 - delta) * local))
+    rest = forward - local + p0 @ ((u - w) ** 2 * (u + 2 * w)) / 6
+    assert attained(rest / (delta**2 / (1 - delta) * local))
+    cube = p0 @ np.abs(u - w) ** 3 / 6 / (1 - delta) ** 2
+    assert attained(abs(forward - backward) / cube)
+    assert attained(abs(ufs.chi2_divergence(p, q) / 2 - forward) / cube)
+    ratio = np.log(p / q)
+    xi = ufs.feature_vector(ratio - p0 @ ratio, p0)
+    step = (p - q) / np.sqrt(p0)
+    assert attained(np.linalg.norm(xi - step) / (delta / (1 - delta) * np.linalg.norm(step)))
+
+
+@pytest.mark.result("R2")
+def test_the_constant_of_mutual_information_is_sharp() -> None:
+    p, delta = 0.005, 0.01
+    f, px = np.array([math.sqrt(p / (1 - p)), -math.sqrt((1 - p) / p)]), np.array([1 - p, p])
+    eps = delta * p
+    joint = ufs.Joint(np.outer(px, px) * (1 - eps * np.outer(f, f)))
+    rest = joint.mutual_information() - eps**2 / 2
+    assert attained(rest / (delta / (3 * (1 - delta)) * eps**2 / 2))
+
+
+@pytest.mark.result("R1")
+@pytest.mark.parametrize("wrong", [1 / 1.1, 1.1])
+def test_another_order_of_the_remainder_is_noticed(wrong: float) -> None:
+    phi1, phi2 = pair(0)
+    order = ufs.remainder_order(curve(ufs.kl_divergence, phi1, phi2) - EPS**2 / 2 * np.sum((phi1 - phi2) ** 2), EPS)
+    assert order == pytest.approx(3, abs=0.1)
+    assert order != pytest.approx(3 * wrong, abs=0.1)
+
+
+def test_the_ceiling_of_divergence_is_attained_on_an_event() -> None:
+    p, q = np.array([0.6, 0, 0.4]), np.array([0.3, 0.5, 0.2])
+    assert ufs.kl_divergence(p, q) == pytest.approx(math.log1p(ufs.chi2_divergence(p, q)), rel=1e-13)
+
+
+def test_the_strength_of_a_value_is_within_its_bound_which_the_messenger_attains() -> None:
+    rng = np.random.default_rng(6)
+    tables = [rng.dirichlet(np.full(12, 0.5)).reshape(3, 4) for _ in range(200)]
+    tables += [np.array([[0.5, 0], [0.5 - q, q]]) for q in (0.1, 1e-3)]
+    shares = []
+    for table in tables:
+        px, pv = table.sum(axis=1), table.sum(axis=0)
+        largest = max(ufs.chi2_divergence(table[:, v] / pv[v], px) for v in range(pv.size))
+        shares.append(largest / (ufs.chi2_divergence(table, np.outer(px, pv)) * (1 / pv.min() - 1)))
+    assert max(shares[:-2]) <= 1
+    assert shares[-2:] == pytest.approx([1, 1], rel=1e-9)
+
+
+def test_the_root_of_divergence_has_detours_that_are_shorter() -> None:
+    eyes = datasets.hair_eye_color()
+    hair = eyes.div(eyes.sum(axis=1), axis=0)
+    length = {(a, b): math.sqrt(ufs.kl_divergence(hair.loc[a], hair.loc[b])) for a in hair.index for b in hair.index}
+    assert length["Blue", "Brown"] == pytest.approx(0.935, abs=5e-4)
+    assert length["Blue", "Hazel"] + length["Hazel", "Brown"] == pytest.approx(0.919, abs=5e-4)
 
 
 # ---- angles between spans --------------------------------------------------------------------------------------------
