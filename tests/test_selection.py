@@ -258,7 +258,7 @@ def test_the_exponent_stays_within_its_bound(joint: ufs.Joint, rng: np.random.Ge
         assert np.max(np.abs(exact / local - 1)) > 1e-4
 
 
-# ---- one attribute among many, and the samples it takes ---------------------------------------------------------------
+# ---- one attribute among many, and the samples it takes --------------------------------------------------------------
 
 
 def seen_by_features(tau: np.ndarray, nu: int, draws: int, rng: np.random.Generator) -> np.ndarray:
