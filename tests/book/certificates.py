@@ -1,4 +1,4 @@
-"""Certificates that can fail: a notebook is run once, and each cell that certifies something, again and again, disturbed.
+"""Certificates that can fail: a notebook runs once, and each cell that certifies something, again and again, disturbed.
 
 A cell says in its metadata what it certifies and what a reader could have got wrong::
 
@@ -205,7 +205,7 @@ def as_a_kernel(run: Run, folder: Path) -> Iterator[None]:
         stack.enter_context(warnings.catch_warnings())
         warnings.simplefilter("ignore")
         stack.enter_context(mpl.rc_context())
-        stack.enter_context(mock.patch.object(plt, "show", lambda *_, **__: plt.close("all")))
+        stack.enter_context(mock.patch.object(plt, "show"))
         stack.enter_context(mock.patch.object(myst_nb, "glue", run.glue))
         stack.enter_context(mock.patch.object(IPython.display, "display", run.display))
         plt.switch_backend("Agg")

@@ -89,7 +89,8 @@ def test_words_and_numbers_are_no_bare_verdict(text: str) -> None:
     assert not BARE.search(text)
 
 
-SETUP = "import numpy as np\nimport ufs\nfrom functools import cache\nfrom myst_nb import glue\nrng = np.random.default_rng(0)"
+SETUP = "import numpy as np\nimport ufs\nfrom functools import cache\nfrom myst_nb import glue"
+SETUP += "\nrng = np.random.default_rng(0)"
 SETUP += "\np, q = np.array([0.5, 0.3, 0.2]), np.array([0.4, 0.4, 0.2])"
 SETUP += "\ntwice = 2 * ufs.kl_divergence(p, q)\nfrozen = ufs.Joint(np.outer(p, q))"
 DISTANCE = "\ndef distance(p, q):\n    return (p - q) @ ((p - q) / q)"
