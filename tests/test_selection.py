@@ -258,6 +258,20 @@ def test_the_exponent_stays_within_its_bound(joint: ufs.Joint, rng: np.random.Ge
         assert np.max(np.abs(exact / local - 1)) > 1e-4
 
 
+@pytest.mark.result("R6")
+@pytest.mark.parametrize(("delta", "sign"), [(0.125, 1), (0.3, 1), (0.3, -1)])
+def test_the_bound_is_nearly_attained_by_a_rare_symbol(delta: float, sign: int) -> None:
+    """X = Y, and both values make one rare symbol rarer (or commoner): nine tenths of the bound would be refuted."""
+    p = np.array([0.98, 0.02])
+    tilt = sign * delta * np.sqrt(p[1]) * np.sqrt(p[0] * p[1])
+    px_v = p + tilt * np.array([[[1, -1], [0.99, -0.99]]])
+    h = np.array([-1, 1]) * np.sqrt(p[::-1] / p)
+    local = ((px_v[:, 0] - px_v[:, 1]) @ h) ** 2 / 8
+    off = abs(attribute_exponents(h, ufs.Joint(np.diag(p)), px_v) / local - 1)[0]
+    bound = delta / (1 - delta) if sign == 1 else 1 - 1 / (1 + delta)
+    assert 0.9 * bound < off < bound
+
+
 # ---- one attribute among many, and the samples it takes --------------------------------------------------------------
 
 
