@@ -8,9 +8,20 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 from numpy.typing import NDArray
+from scipy.linalg import subspace_angles
 from scipy.stats import random_table
 
-from ufs import Joint, dtm, maximal_correlation, mode_test, modes, noise_floor, sigma_errors, significance
+from ufs import (
+    Joint,
+    dtm,
+    maximal_correlation,
+    mode_test,
+    modes,
+    noise_floor,
+    remainder_order,
+    sigma_errors,
+    significance,
+)
 
 Array = NDArray[np.float64]
 
@@ -40,6 +51,7 @@ def planted(p: Array, *strengths: float) -> Array:
 # ---- the first mode --------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.result("R7")
 def test_the_first_p_value_is_a_share_of_all_pairings() -> None:
     """Among the 720 pairings of six x with six y, by another route: none drawn, none left out."""
     x, y = np.array([0, 0, 0, 1, 1, 2]), np.array([0, 0, 1, 1, 2, 2])
@@ -53,12 +65,40 @@ def test_the_first_p_value_is_a_share_of_all_pairings() -> None:
     assert ties > 0.02
 
 
+@pytest.mark.result("R7")
 @pytest.mark.parametrize(("p", "n"), [(np.full(8, 1 / 8), 500), (zipf(12), 300), (zipf(20), 150)])
 def test_size_is_the_level_on_uniform_and_on_skewed_alphabets(p: Array, n: int) -> None:
     rng = np.random.default_rng(14)
     tables = (drawn(np.outer(p, p), n, rng) for _ in range(2000))
     size = np.mean([mode_test(table, n, 1, draws=39, seed=i).believed for i, table in enumerate(tables)])
     assert size == pytest.approx(0.05, abs=0.01)
+
+
+@pytest.mark.result("R7")
+def test_the_level_is_attained_by_a_statistic_with_few_ties() -> None:
+    """Part 1 of thm-mode-test: P(p ≤ α) ≤ α, and hardly less; nine tenths of it would be refuted."""
+    rng, repeats = np.random.default_rng(21), 40_000
+    x, y = rng.choice(6, (2, repeats, 40), p=zipf(6))
+    scores_x, scores_y = rng.standard_normal((2, 6))
+    observed, place = np.sum(scores_x[x] * scores_y[y], axis=1), np.ones(repeats)
+    for _ in range(19):
+        place += np.sum(scores_x[x] * scores_y[rng.permuted(y, axis=1)], axis=1) >= observed
+    for level in (0.05, 0.25, 0.5):
+        share = np.mean(place / 20 <= level)
+        error = np.sqrt(level * (1 - level) / repeats)
+        assert abs(share - level) < 4 * error
+        assert share > 0.9 * level + 4 * error
+
+
+def test_stepping_down_believes_a_false_mode_no_more_often_than_the_level() -> None:
+    """Part 2, with p-values that are exact and independent: the first false one decides, whatever comes after."""
+    rng, alpha = np.random.default_rng(22), 0.2
+    p = rng.random((40_000, 6))
+    p[:, :2] = 0.0  # two true modes
+    believed = np.cumprod(p <= alpha, axis=1).sum(axis=1)
+    error = np.sqrt(alpha * (1 - alpha) / 40_000)
+    assert np.mean(believed > 2) == pytest.approx(alpha, abs=4 * error)
+    assert np.mean(np.any(p[:, 2:] <= alpha, axis=1)) > 2 * alpha  # one by one they would be believed
 
 
 def test_the_floor_is_no_test_on_skewed_alphabets() -> None:
@@ -126,6 +166,7 @@ def verdicts(law: Array, n: int, repeats: int, draws: int = 99) -> Iterator[int]
         yield mode_test(drawn(law, n, rng), n, 4, draws=draws, seed=i).believed
 
 
+@pytest.mark.result("R7")
 @pytest.mark.parametrize(("p", "strength"), [(np.full(8, 1 / 8), 0.6), (zipf(12), 0.6), (zipf(12), 0.3)])
 def test_a_false_second_mode_is_no_likelier_than_the_level(p: Array, strength: float) -> None:
     found = np.array(list(verdicts(planted(p, strength), 1000, 400, 39)))
@@ -194,11 +235,14 @@ def test_noise_without_any_dependence_and_dependence_without_noise() -> None:
 # ---- standard errors -------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.result("R7")
 @pytest.mark.parametrize("law", [planted(np.full(6, 1 / 6), 0.5, 0.2), planted(zipf(8), 0.6, 0.3)])
 def test_standard_errors_are_the_spread_of_sigma(law: Array) -> None:
     rng, n = np.random.default_rng(13), 20_000
     spread = np.std([modes(drawn(law, n, rng), 2).sigma for _ in range(1500)], axis=0)
     np.testing.assert_allclose(sigma_errors(Joint(law), n, 2), spread, rtol=0.06)
+    for false in (0.9, 1.1):
+        assert np.all(np.abs(false * sigma_errors(Joint(law), n, 2) / spread - 1) > 0.04)
 
 
 def test_standard_errors_of_the_binary_symmetric_pair_are_those_of_a_correlation() -> None:
@@ -208,6 +252,7 @@ def test_standard_errors_of_the_binary_symmetric_pair_are_those_of_a_correlation
         assert sigma_errors(Joint(sp.csr_array(law)), 100)[0] == pytest.approx(np.sqrt((1 - sigma**2) / 100), rel=1e-12)
 
 
+@pytest.mark.result("R7")
 def test_standard_errors_are_the_slope_of_sigma_in_every_cell() -> None:
     """The influence function by another route: σ of the law with a little more mass in one cell."""
     law, step = planted(zipf(5), 0.5, 0.3), 1e-6
@@ -235,6 +280,7 @@ def test_standard_errors_of_all_modes_take_the_memory_of_a_few_tables() -> None:
 # ---- the noise floor (thm-noise-floor) -------------------------------------------------------------------------------
 
 
+@pytest.mark.result("R7")
 def test_second_moments_under_all_permutations_are_exact() -> None:
     """The mean over all 720 pairings of six x with six y, none left out."""
     x, y = np.array([0, 0, 0, 1, 1, 2]), np.array([0, 1, 1, 1, 2, 2])
@@ -251,6 +297,31 @@ def test_second_moments_under_all_permutations_are_exact() -> None:
     np.testing.assert_allclose(second, np.einsum("ik,jl->ijkl", a.T @ a, b.T @ b) / 5, atol=1e-14)
 
 
+@pytest.mark.result("R7")
+def test_the_least_mean_of_the_first_is_attained_with_two_symbols() -> None:
+    """E σ₁² ≥ (max - 1)/(n - 1), over all 720 pairings; with two symbols on one side it is an equality."""
+    x = np.array([0, 0, 0, 1, 1, 2])
+    for y, attained in ((np.array([0, 1, 1, 1, 1, 1]), True), (np.array([0, 1, 1, 1, 2, 2]), False)):
+        pairings = (Joint.from_samples(x, y[list(order)]) for order in itertools.permutations(range(6)))
+        mean = np.mean([maximal_correlation(joint) ** 2 for joint in pairings])
+        assert mean >= 2 / 5 * (1 - 1e-12)
+        assert (mean < 1.1 * 2 / 5) == attained
+
+
+@pytest.mark.result("R7")
+def test_noise_of_independent_samples_is_normal_in_the_limit() -> None:
+    """Part 3: √n B̃ in orthonormal bases has uncorrelated entries, of second and fourth moments 1 and 3."""
+    p, q, n = np.array([0.4, 0.3, 0.2, 0.1]), np.array([0.5, 0.3, 0.2]), 40_000
+    rng = np.random.default_rng(23)
+    bases = [np.linalg.svd(np.sqrt(m)[None])[2][1:].T for m in (q, p)]
+    tables = rng.multinomial(n, np.outer(p, q).ravel(), size=8000).reshape(-1, 4, 3)
+    noise = np.sqrt(n) * np.array([bases[0].T @ dtm(Joint.from_counts(t)) @ bases[1] for t in tables]).reshape(-1, 6)
+    error = 5 / np.sqrt(8000)
+    np.testing.assert_allclose(noise.T @ noise / 8000, np.eye(6), atol=error * np.sqrt(2))
+    np.testing.assert_allclose(np.mean(noise**4, axis=0), 3, atol=error * np.sqrt(96))
+
+
+@pytest.mark.result("R7")
 @pytest.mark.parametrize("shape", [(4, 4), (20, 6), (27, 27)])
 def test_floor_bounds_the_mean_of_what_independence_shows(shape: tuple[int, int]) -> None:
     n, rng = 20_000, np.random.default_rng(3)
@@ -260,6 +331,74 @@ def test_floor_bounds_the_mean_of_what_independence_shows(shape: tuple[int, int]
     floor = noise_floor(shape, n)
     assert floor.shape == (min(shape) - 1,)
     assert 0.7 * floor[0] < mean < floor[0]
+    assert shape != (27, 27) or mean > 0.9 * floor[0]  # nine tenths of it are no bound
+
+
+# ---- what estimated modes lose (thm-capture) -------------------------------------------------------------------------
+
+
+def two_waves(m: int, *strengths: float) -> Joint:
+    waves = np.sqrt(2) * np.cos(2 * np.pi * np.outer(np.arange(m) / m, [1, 2]))
+    return Joint((1 + waves * strengths @ waves.T) / m**2)
+
+
+def lost_over_promised(true: Array, seen: Array, k: int) -> Array:
+    """|σ̂₁ - σ₁|, β, the sine and the loss, each over its bound."""
+    left, sigma, _ = np.linalg.svd(true)
+    estimated, moved, _ = np.linalg.svd(seen)
+    gap, size = sigma[k - 1] ** 2 - sigma[k] ** 2, np.linalg.norm(seen - true, 2)
+    beta = np.linalg.norm(seen @ seen.T - true @ true.T, 2)
+    loss = np.sum(sigma[:k] ** 2) - np.sum((estimated[:, :k].T @ true) ** 2)
+    sine = np.linalg.norm(np.sin(subspace_angles(left[:, :k], estimated[:, :k])))
+    return np.array(
+        [
+            np.abs(moved - sigma).max() / size,
+            beta / ((2 * sigma[0] + size) * size),
+            sine / (2 * np.sqrt(k) * beta / gap),
+            loss / (2 * k * beta),
+            loss / (4 * k * beta**2 / gap),
+        ]
+    )
+
+
+@pytest.mark.result("R7")
+def test_estimated_modes_lose_no_more_than_promised() -> None:
+    rng, law = np.random.default_rng(24), planted(zipf(8), 0.5, 0.3)
+    for table in rng.multinomial(3000, law.ravel(), size=50).reshape(50, 8, 8):
+        seen = dtm(Joint.from_counts(table + 1e-9))
+        for k in (1, 2):
+            assert np.all(lost_over_promised(dtm(Joint(law)), seen, k) <= 1)
+
+
+@pytest.mark.result("R7")
+def test_each_bound_on_the_loss_is_attained() -> None:
+    """So that nine tenths of any of them would be refuted."""
+    true, meet = dtm(two_waves(8, 0.3, 0.15)), np.sqrt((0.3**2 + 0.15**2) / 2)
+    met = lost_over_promised(true, dtm(two_waves(8, meet * (1 - 1e-9), meet)), 1)
+    np.testing.assert_allclose(met[2:], 1, rtol=1e-6)
+    lifted = lost_over_promised(true, dtm(two_waves(8, 0.4, 0.15)), 1)
+    np.testing.assert_allclose(lifted[:2], 1, rtol=1e-9)
+
+
+@pytest.mark.result("R7")
+def test_the_loss_of_the_first_mode_follows_the_first_order_law() -> None:
+    """E sin² θ and E L of eq-first-order at large n, and their orders 1 in 1/n from four sizes."""
+    joint, rng = two_waves(16, 0.3, 0.15), np.random.default_rng(25)
+    true, first, sizes = dtm(joint), modes(joint, 1), np.array([30_000, 100_000, 300_000, 1_000_000])
+    squares = np.array([0.3, 0.15] + [0.0] * 13) ** 2
+    gaps = squares[0] - squares[1:]
+    measured = []
+    for n in sizes:
+        values = []
+        for table in rng.multinomial(n, joint.P.ravel(), size=300).reshape(-1, 16, 16):
+            left = np.linalg.svd(dtm(Joint.from_counts(table)))[0][:, 0]
+            cosine = left @ (np.sqrt(joint.py) * first.g[:, 0])
+            values.append([1 - cosine**2, squares[0] - np.sum((left @ true) ** 2)])
+        measured.append(np.mean(values, axis=0))
+    law = np.array([np.sum((squares[0] + squares[1:]) / gaps**power) for power in (2, 1)]) / sizes[-1]
+    np.testing.assert_allclose(measured[-1], 0.91 * law, rtol=0.08)  # E var(f₁(X) | Y) = 1 - σ₁², not 1
+    for column in np.array(measured).T:
+        assert remainder_order(column, 1 / sizes) == pytest.approx(1, abs=0.05)
 
 
 # ---- refusals --------------------------------------------------------------------------------------------------------
