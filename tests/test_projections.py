@@ -13,6 +13,7 @@ import pytest
 from scipy.optimize import approx_fprime, lsq_linear, minimize, root
 
 import ufs
+from ufs import datasets
 
 Array: TypeAlias = np.ndarray
 
@@ -483,3 +484,28 @@ def test_a_random_start_is_worth_a_quarter_of_a_square() -> None:
         half = np.interp(m.sigma[0] / 2, u, tau)
         fourth = m.sigma[0] / (1 + np.exp(2 * m.sigma[0] * half)) / square
         assert fourth == pytest.approx(0.25, rel=0.03)
+
+
+# ---- far from independence -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.result("R10")
+def test_at_full_strength_averages_are_a_direction_and_no_layer() -> None:
+    whole = ufs.Joint.from_counts(datasets.occupational_status())
+    s = ufs.modes(whole, 2).f
+    for _ in range(15):
+        s = exact_features(*exact_weights(s, whole), whole)
+
+    def captured(joint: ufs.Joint, v: Array, b: Array) -> float:
+        return 1 - ufs.log_loss(s, v, b, joint) / joint.mutual_information()
+
+    v, b = ufs.optimal_weights(s, whole)
+    trained = captured(whole, *exact_weights(s, whole))
+    assert trained > 0.9
+    assert captured(whole, v, b) < 0.2
+    halved = captured(whole, v / 2, (b + np.log(whole.py)) / 2)
+    multiples = [captured(whole, c * v, c * b + (1 - c) * np.log(whole.py)) for c in np.linspace(0, 1, 41)]
+    assert 0.5 < halved <= max(multiples) < 0.8
+    weak = whole.faded(0.1)
+    best = captured(weak, *exact_weights(s, weak))
+    assert captured(weak, *ufs.optimal_weights(s, weak)) > 0.9 * best > 0.7
