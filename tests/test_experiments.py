@@ -323,6 +323,7 @@ def convolutional(classes: int = 3) -> torch.nn.Sequential:
     return torch.nn.Sequential(*body, torch.nn.Dropout(0.5), torch.nn.Linear(7, classes))
 
 
+@pytest.mark.result("X3")
 def test_imagenet_end_to_end(scripts: SimpleNamespace, photographs: Path, tmp_path: Path) -> None:
     loaded: list[str] = []
 
@@ -359,6 +360,7 @@ def test_imagenet_end_to_end(scripts: SimpleNamespace, photographs: Path, tmp_pa
     assert more["networks"][2]["h"] == pytest.approx(entry["h"], rel=1e-5)  # the batches do not matter
 
 
+@pytest.mark.result("X3")
 def test_memory_does_not_grow_with_the_images(scripts: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
     past: list[Any] = []
 
