@@ -21,11 +21,11 @@ from figure_page import (
     centre,
     content,
     drag,
-    number,
     output,
     press,
     wait_for_speech,
 )
+from shown import all_show, shows
 
 from ufs import Joint, feature_angles, modes
 from ufs.widgets import Approximation, approximation
@@ -65,12 +65,14 @@ def check(page: Any, figure: Approximation, eyes: Joint, network: Any, k: int, m
     m = modes(eyes)
     for side, features, of_modes, p in (("x", network.s, m.f, eyes.px), ("y", network.v, m.g, eyes.py)):
         angle = np.degrees(feature_angles(features, of_modes[:, :k], p).max())
-        assert number(output(page, side)) == pytest.approx(angle, rel=0.06, abs=2e-3)
+        assert shows(output(page, side), angle)
         label = page.locator(f".ufs-plane.ufs-{side} svg").get_attribute("aria-label")
         pairs = [words.split(" ")[1:4:2] for words in label.split(": ")[1].split(", ")]
-        shown = np.array([[number(value) for value in pair] for pair in pairs]).T
-        np.testing.assert_allclose(shown[0], projection(of_modes[:, mode - 1], features, p), atol=0.006)
-        np.testing.assert_allclose(shown[1], of_modes[:, mode - 1], atol=0.006)
+        shown = zip(*pairs, strict=True)
+        for written, exact in zip(
+            shown, (projection(of_modes[:, mode - 1], features, p), of_modes[:, mode - 1]), strict=True
+        ):
+            assert all_show(written, exact)
 
 
 # ---- numbers ---------------------------------------------------------------------------------------------------------
