@@ -127,3 +127,20 @@ class TestDone:
         assert len([link for link in cells[3].find_all("a") if f" {row['chapter']}." in link.get_text()]) == len(
             row["stated_in"]
         )
+
+    def test_each_value_of_a_row_stands_in_its_row(self, row: dict[str, Any], site: Path) -> None:
+        """An extension that leaves out a cell, or shifts one, leaves the rest as it was."""
+        page = BeautifulSoup((site / "book/back/paper-map.html").read_text(encoding="utf-8"), "html.parser")
+        (table,) = page.select(".ufs-paper-map table")
+        header = [cell.get_text() for cell in table.select("thead th")]
+        (tr,) = (tr for tr in table.select("tbody tr") if tr.td.get_text() == row["label"])
+        cells = dict(zip(header, tr.find_all("td"), strict=True))
+        assert cells["Statement"].get_text() == row["title"]
+        assert cells["Chapter"].get_text().startswith(f"{row['chapter']}. ")
+        assert len(cells["Stated in"].find_all("a")) == len(row["stated_in"])
+        assert len(cells["Function"].find_all("a")) == len(row["functions"])
+        assert [code.get_text() for code in cells["Test"].find_all("code")] == row["tests"]
+        roles = re.findall(r"\{glue:text\}`[^`]+`", row.get("measured", ""))
+        assert len(cells["Measured"].select("span.pasted-text")) == len(roles)
+        words = re.sub(r"\{glue:text\}`[^`]+`|[^A-Za-z]", "", row.get("measured", ""))
+        assert words == "" or words[:4] in re.sub(r"[^A-Za-z]", "", cells["Measured"].get_text())
