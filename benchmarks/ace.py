@@ -13,7 +13,6 @@ Writes benchmarks/results/ace.json: where and when, and records {case, method, s
 from __future__ import annotations
 
 import argparse
-import json
 import shutil
 import subprocess
 import sys
@@ -25,7 +24,7 @@ from statistics import median
 from typing import Any
 
 import numpy as np
-from provenance import provenance
+from provenance import provenance, write
 
 import ufs
 from ufs import datasets
@@ -158,8 +157,7 @@ def main() -> None:
     peers |= {"ace": shown.stdout.strip()} if shown.returncode == 0 else {}
     result = {**provenance("numpy", "scipy"), "seed": SEED, "records": records}
     result["versions"] |= peers
-    RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    write(RESULTS, result, indent=2)
     for entry in records:
         print(entry)
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from provenance import provenance
+from provenance import provenance, write
 from scipy.linalg import blas, cho_factor, cho_solve
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from tqdm import tqdm
@@ -321,8 +321,7 @@ def main() -> None:
         "sweeps": sweeps,
         "workers": by_workers,
     }
-    arguments.output.parent.mkdir(parents=True, exist_ok=True)
-    arguments.output.write_text(json.dumps(result, indent=1) + "\n")
+    write(arguments.output, result)
     for record in records:
         peak = record.get("peak_bytes")
         print(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import gc
-import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ import numpy as np
 import pandas as pd
 import prince
 import scipy.sparse as sp
-from provenance import provenance
+from provenance import provenance, write
 from scipy.sparse.linalg import LinearOperator, eigsh, svds
 from sklearn.decomposition import TruncatedSVD
 from sklearn.utils.extmath import randomized_svd
@@ -248,8 +247,7 @@ def main() -> None:
         "total_seconds": time.perf_counter() - start,
         "records": records,
     }
-    arguments.output.parent.mkdir(parents=True, exist_ok=True)
-    arguments.output.write_text(json.dumps(result, indent=1) + "\n")
+    write(arguments.output, result)
     shown = ["case", "method", "seconds", "ratio", "sigma_error", "residual", "peak_bytes", "cpu_seconds", "runs"]
     print(pd.DataFrame(records)[shown].to_string(index=False, float_format="{:.3g}".format))
 

@@ -6,7 +6,6 @@ See README.md for how to read it.
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from provenance import provenance
+from provenance import provenance, write
 from tqdm import tqdm
 
 import ufs
@@ -222,9 +221,8 @@ def main() -> None:
         "records": records,
         "unpenalised": unpenalised,
     }
-    arguments.output.parent.mkdir(parents=True, exist_ok=True)
     # A distance that does not exist is null: JSON knows no infinity.
-    arguments.output.write_text(json.dumps(_finite(result), indent=1, allow_nan=False) + "\n")
+    write(arguments.output, _finite(result))
     frame = pd.DataFrame(records)
     shown = ["seconds", "cpu_seconds", "reached_seconds", "ratio", "distance", "least_distance", "target", "reached"]
     print(frame.groupby(["case", "method"])[shown].median().to_string(float_format="{:.3g}".format))

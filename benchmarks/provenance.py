@@ -5,12 +5,20 @@ from __future__ import annotations
 import datetime
 import os
 import platform
+import sys
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 from threadpoolctl import threadpool_info
 
 import ufs
+
+sys.path.append(str(Path(__file__).parents[1] / "experiments"))
+
+from stored import write
+
+__all__ = ["provenance", "write"]
 
 
 def provenance(*packages: str) -> dict[str, Any]:

@@ -28,7 +28,7 @@ from typing import Any
 import numpy as np
 import scipy
 import torch
-from measures import CACHE, rounded, scores, versions, write
+from measures import CACHE, keep, rounded, scores, versions, write
 from torch import nn
 from tqdm import tqdm
 
@@ -309,7 +309,7 @@ def main() -> None:
         for recipe, seed in todo:
             bar.set_description(f"{recipe.name}, seed {seed}")
             result = run(recipe, images, seed, bar) | {"settings": settings(recipe)}
-            write(kept(recipe, options.data, seed), result)
+            keep(kept(recipe, options.data, seed), result)
             write(TARGET, collect(options.threads))
     write(TARGET, collect(options.threads))
 

@@ -32,6 +32,7 @@ import scipy
 import torch
 from numpy.typing import NDArray
 from scipy.special import expit, softmax
+from stored import write
 
 import ufs
 from ufs import datasets, nn
@@ -174,14 +175,6 @@ if __name__ == "__main__":
         "recipe": {"learning rate": RATE, "decay": DECAY, "Nesterov momentum": MOMENTUM, "clip": CLIP},
         "seconds": round(time.perf_counter() - start),
     }
-    np.savez_compressed(
-        TARGET,
-        about=json.dumps(about),
-        epochs=EPOCHS,
-        rhos=RHOS,
-        starts=STARTS,
-        deep_epochs=DEEP_EPOCHS,
-        shares=SHARES,
-        **single,
-    )
+    content = {"epochs": EPOCHS, "rhos": RHOS, "starts": STARTS, "deep_epochs": DEEP_EPOCHS, "shares": SHARES, **single}
+    write(TARGET, {"about": json.dumps(about)} | content)
     print(json.dumps(about, indent=1), f"{TARGET.stat().st_size / 1e3:.0f} kB")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 from pathlib import Path
@@ -11,8 +10,11 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from stored import keep, write
 
 import ufs
+
+__all__ = ["CACHE", "fitted_weights", "keep", "rounded", "scores", "versions", "write"]
 
 Array = NDArray[np.float64]
 
@@ -56,14 +58,6 @@ def scores(
 def rounded(values: dict[str, Any]) -> dict[str, Any]:
     """Six significant digits of every float: more than another machine reproduces."""
     return {name: float(f"{value:.6g}") if isinstance(value, float) else value for name, value in values.items()}
-
-
-def write(path: Path, content: Any) -> None:
-    """Write JSON, so that a reader finds the old file or the new one and never a part."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.{os.getpid()}")
-    part.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    part.replace(path)
 
 
 def versions(*more: Any) -> dict[str, str]:

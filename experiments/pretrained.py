@@ -30,7 +30,7 @@ from typing import Any
 import numpy as np
 import sklearn
 import torch
-from measures import CACHE, rounded, scores, versions, write
+from measures import CACHE, keep, rounded, scores, versions, write
 from numpy.typing import NDArray
 from sklearn.covariance import ledoit_wolf
 from sklearn.linear_model import LogisticRegression
@@ -161,7 +161,7 @@ def kept(name: str, compute: Any) -> Any:
     """A part of the results from the cache folder, or computed and kept there."""
     path = CACHE / "pretrained" / f"{name}_{IMAGES}_{TRAIN}_{SIZE}.json"
     if not path.is_file():
-        write(path, compute())
+        keep(path, compute())
     return json.loads(path.read_text(encoding="utf-8"))
 
 

@@ -158,6 +158,11 @@ def numbers(page: Any, selector: str) -> np.ndarray:
     return np.array([number(text) for text in page.locator(selector).all_inner_texts()])
 
 
+def texts(page: Any, selector: str) -> list[str]:
+    """Return the text of each element."""
+    return page.locator(selector).all_inner_texts()
+
+
 def reading(page: Any, name: str) -> float:
     """Return the number in the text of the first element of class ufs-name."""
     return float(re.sub(r"[^\d.-]", "", page.locator(f".ufs-{name}").inner_text().replace("−", "-")))

@@ -57,6 +57,7 @@ def score(*found: Array) -> float:
 # ---- one pass --------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.result("D9")
 @pytest.mark.parametrize("seed", range(3))
 def test_parts_about_any_shifts_give_the_whole(seed: int) -> None:
     s, y = clouds(seed)
@@ -152,6 +153,7 @@ def test_the_loss_is_quadratic_in_the_offset() -> None:
     assert 1.6 < ufs.remainder_order(loss, offsets) < 2.4
 
 
+@pytest.mark.result("R13")
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("offset", [0.0, 1.0, 4.0])
 @pytest.mark.parametrize("scales", [False, True])
@@ -219,6 +221,7 @@ def condition(A: Array) -> float:
     return float(values[-1] / values[0])
 
 
+@pytest.mark.result("R13")
 @pytest.mark.parametrize("d", [2, 3, 8])
 def test_no_units_beat_the_correlation_matrix_by_more_than_d(d: int) -> None:
     rng = np.random.default_rng(d)

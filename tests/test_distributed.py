@@ -51,6 +51,7 @@ def delayed_parts(X, y):
     return [dask.delayed(part) for part, _ in pairs], [dask.delayed(part) for _, part in pairs]
 
 
+@pytest.mark.result("D9")
 @pytest.mark.parametrize("dtype", TOLERANCE)
 def test_two_worker_processes(cluster, dtype):
     X, y = data(dtype)

@@ -49,6 +49,7 @@ def gaussian_classes(
 # ---- the score and its forms (D9) ------------------------------------------------------------------------------------
 
 
+@pytest.mark.result("D9")
 @pytest.mark.parametrize("joint", [SMOKE, EYES, table(3), table(4, (5, 9))], ids=["smoke", "eyes", "7×5", "5×9"])
 def test_one_sided_is_the_maximum_of_two_sided(joint: ufs.Joint) -> None:
     rng = np.random.default_rng(0)
@@ -94,6 +95,7 @@ def test_features_that_move_together_keep_their_score(seed: int) -> None:
 # ---- bounds, forecast, limits (R13) ----------------------------------------------------------------------------------
 
 
+@pytest.mark.result("R13")
 @pytest.mark.parametrize("joint", [SMOKE, table(6), table(7, (4, 9))], ids=["smoke", "7×5", "4×9"])
 def test_modes_attain_the_bound_and_nothing_exceeds_it(joint: ufs.Joint) -> None:
     rng = np.random.default_rng(2)
@@ -105,6 +107,7 @@ def test_modes_attain_the_bound_and_nothing_exceeds_it(joint: ufs.Joint) -> None
         assert max(rivals) <= most + 1e-12
 
 
+@pytest.mark.result("R13")
 @pytest.mark.parametrize(("joint", "k"), [(SMOKE, 1), (EYES, 2), (table(8), 3)], ids=["smoke", "eyes", "7×5"])
 def test_the_gain_is_within_its_bounds(joint: ufs.Joint, k: int) -> None:
     s = np.random.default_rng(3).standard_normal((len(joint.px), k))
@@ -140,6 +143,7 @@ def test_equal_class_means_leave_a_softmax_layer_nothing() -> None:
     assert ufs.h_score(s**2, joint) > 0.05
 
 
+@pytest.mark.result("R13")
 def test_at_most_half_of_chi2_and_equal_only_for_linear_dependence() -> None:
     for seed in range(5):
         joint = table(seed, (6, 4))
@@ -152,6 +156,7 @@ def test_at_most_half_of_chi2_and_equal_only_for_linear_dependence() -> None:
 # ---- the averaged exponent (R13′) ------------------------------------------------------------------------------------
 
 
+@pytest.mark.result("R13′")
 @pytest.mark.parametrize(("joint", "k"), [(EYES, 1), (table(10), 2), (table(11, (4, 6)), 3)])
 def test_the_mean_exponent_is_proportional_to_the_score(joint: ufs.Joint, k: int) -> None:
     rng = np.random.default_rng(5)
@@ -167,6 +172,7 @@ def test_the_mean_exponent_is_proportional_to_the_score(joint: ufs.Joint, k: int
     assert abs(found.mean() - expected) < 0.5 * expected
 
 
+@pytest.mark.result("R13′")
 def test_for_single_features_the_error_is_a_function_of_samples_times_score() -> None:
     joint, strength = EYES, 0.1
     m = ufs.modes(joint, 3)
@@ -187,11 +193,13 @@ def test_for_single_features_the_error_is_a_function_of_samples_times_score() ->
 # ---- other names -----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.result("D9")
 def test_iris() -> None:
     features, species = load_iris(return_X_y=True)
     assert 2 * ufs.h_score(features, species) == pytest.approx(1.19189882504147, abs=1e-12)
 
 
+@pytest.mark.result("D9")
 @pytest.mark.parametrize(("k", "g"), [(3, 4), (5, 3), (2, 2)])
 def test_equals_scikit_learn(k: int, g: int) -> None:
     s, y, _ = gaussian_classes(np.random.default_rng(6), 200, k, g, 1.5)
@@ -211,6 +219,7 @@ def test_equals_scikit_learn(k: int, g: int) -> None:
 # ---- samples (R14) ---------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.result("R14")
 @pytest.mark.parametrize(("labels", "k"), [([0, 0, 1, 1, 2, 3], 2), ([0, 0, 0, 0, 1, 2], 3), ([0, 1, 0, 1, 0, 1], 4)])
 def test_the_level_of_chance_is_exact(labels: list[int], k: int) -> None:
     s = np.random.default_rng(7).standard_normal((6, k))
@@ -221,6 +230,7 @@ def test_the_level_of_chance_is_exact(labels: list[int], k: int) -> None:
     assert ufs.HScore().update(s, labels).null_level == pytest.approx(np.mean(scores), abs=1e-12)
 
 
+@pytest.mark.result("R14")
 @pytest.mark.parametrize("k", [2, 12])  # fewer than classes, and more
 @pytest.mark.parametrize("spread", [1.0, 5.0])
 def test_rescaling_has_the_least_bias(k: int, spread: float) -> None:
@@ -252,6 +262,7 @@ def test_pairs_of_different_samples_score_a_head_without_bias() -> None:
     assert np.mean(plug_in) < true - 8 * error
 
 
+@pytest.mark.result("R14")
 def test_half_in_half_out_for_unequal_covariances() -> None:
     rng = np.random.default_rng(9)
     g, k, n = 3, 4, 60

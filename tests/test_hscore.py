@@ -148,6 +148,7 @@ def table():
     return Joint.from_counts([[68, 119, 26, 7], [20, 84, 17, 94], [15, 54, 14, 10], [5, 29, 14, 16], [9, 9, 2, 40]])
 
 
+@pytest.mark.result("D9")
 def test_tables(table):
     m = modes(table)
     for k in range(1, 4):
@@ -195,6 +196,7 @@ def test_invariance():
 # ---- R14 -------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.result("R14")
 @pytest.mark.parametrize("labels", [(0, 0, 1, 1, 2, 2), (0, 0, 0, 1, 1, 2)])
 def test_mean_over_all_permutations(labels):
     X = np.random.default_rng(0).standard_normal((6, 2))
@@ -221,6 +223,7 @@ def test_corrections():
         HScore().update([[1.0]], [0]).corrected()
 
 
+@pytest.mark.result("R14")
 @pytest.mark.parametrize("labels", [(0, 0, 1, 1, 2, 2, 3), (0, 0, 0, 1, 1, 2, 2), (0, 0, 0, 1, 1, 1, 1)])
 @pytest.mark.parametrize("k", [1, 3])
 def test_rescaled_is_0_for_chance_and_the_most_for_the_most(labels, k):
@@ -314,6 +317,7 @@ def test_degenerate(case, kind):
         assert h_score(given, y) == pytest.approx(h.score(), rel=1e-8, abs=1e-12)
 
 
+@pytest.mark.result("R13")
 def test_bounds_hold_in_any_rounding():
     rng = np.random.default_rng(0)
     for trial in range(200):

@@ -51,6 +51,7 @@ def best_error(s: Array, joint: ufs.Joint) -> float:
 # ---- what the score promises -----------------------------------------------------------------------------------------
 
 
+@pytest.mark.result("X3")
 @pytest.mark.parametrize("seed", range(4))
 def test_the_loss_of_the_affine_rule_is_what_the_score_leaves(seed: int) -> None:
     rng, joint = np.random.default_rng(100 + seed), table(seed, (9, 3 + seed % 2))
@@ -68,6 +69,7 @@ def test_the_loss_of_the_affine_rule_is_what_the_score_leaves(seed: int) -> None
     assert loss(affine, joint) >= least  # any rule that is affine in s
 
 
+@pytest.mark.result("X3")
 def test_the_affine_rule_errs_within_its_bound() -> None:
     rng, near = np.random.default_rng(1), []
     for seed in range(60):
@@ -97,6 +99,7 @@ def test_the_factor_cannot_be_lowered(g: int) -> None:
     assert 0.97 < ratios[-1] <= 1
 
 
+@pytest.mark.result("X3")
 def test_the_best_classifier_keeps_the_promise() -> None:
     rng = np.random.default_rng(2)
     for seed in range(60):

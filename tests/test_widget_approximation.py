@@ -21,11 +21,11 @@ from figure_page import (
     centre,
     content,
     drag,
-    number,
     output,
     press,
     wait_for_speech,
 )
+from shown import all_show, shows
 
 from ufs import Joint, feature_angles, modes
 from ufs.widgets import Approximation, approximation
@@ -60,38 +60,19 @@ def projection(mode: np.ndarray, features: np.ndarray, p: np.ndarray) -> np.ndar
     return columns @ np.linalg.lstsq(root[:, None] * columns, root * mode, rcond=None)[0]
 
 
-def shows(text: str, exact: float) -> bool:
-    """Whether a text shows this number: within half a unit of its last digit, and of what a page is given."""
-    digits = len(text.rstrip("\u00a0%°").partition(".")[2])
-    return abs(number(text) - exact) <= 0.5 * 10.0**-digits + 2e-5 * abs(exact)
-
-
-@pytest.mark.parametrize(
-    ("text", "exact", "right"),
-    [
-        ("1.23°", 1.2349, True),
-        ("1.23°", 1.2252, True),
-        ("1.23°", 1.2361, False),
-        ("−0.5", -0.44, False),
-        ("0°", 0.4, True),
-    ],
-)
-def test_what_a_text_shows(text: str, exact: float, right: bool) -> None:
-    assert shows(text, exact) == right
-
-
 def check(page: Any, figure: Approximation, eyes: Joint, network: Any, k: int, mode: int) -> None:
     """The page shows the angles, and the projected mode on both sides."""
     m = modes(eyes)
     for side, features, of_modes, p in (("x", network.s, m.f, eyes.px), ("y", network.v, m.g, eyes.py)):
         angle = np.degrees(feature_angles(features, of_modes[:, :k], p).max())
-        assert shows(output(page, side), angle), (output(page, side), angle)
+        assert shows(output(page, side), angle)
         label = page.locator(f".ufs-plane.ufs-{side} svg").get_attribute("aria-label")
         pairs = [words.split(" ")[1:4:2] for words in label.split(": ")[1].split(", ")]
-        exact = np.column_stack([projection(of_modes[:, mode - 1], features, p), of_modes[:, mode - 1]])
-        assert len(pairs) == len(p)
-        for pair, values in zip(pairs, exact, strict=True):
-            assert all(map(shows, pair, values)), (pair, values)
+        shown = zip(*pairs, strict=True)
+        for written, exact in zip(
+            shown, (projection(of_modes[:, mode - 1], features, p), of_modes[:, mode - 1]), strict=True
+        ):
+            assert all_show(written, exact)
 
 
 # ---- numbers ---------------------------------------------------------------------------------------------------------

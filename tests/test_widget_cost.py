@@ -22,6 +22,7 @@ from figure_page import (
     swipe,
     wait_for_speech,
 )
+from shown import shows
 
 from ufs.widgets import Cost, cost
 
@@ -53,20 +54,20 @@ def expected(n: float, d: float, g: float, w: float = 1, network: float = 10, do
     }
 
 
-def quantity(page: Any, name: str, units: dict[str, float]) -> float:
+def shows_quantity(page: Any, name: str, units: dict[str, float], exact: float) -> bool:
     number, _, unit = output(page, name).partition("\u00a0")
-    return float(number) * units[unit] if unit else float(number)
+    return shows(number, exact / units[unit] if unit else exact)
 
 
 def check(page: Any, *sizes: float, **choices: Any) -> None:
     parts = expected(*sizes, **choices)
     for name in PARTS:
-        assert quantity(page, name, UNITS) == pytest.approx(parts[name], rel=0.06)
-    assert quantity(page, "total", UNITS) == pytest.approx(sum(parts.values()), rel=0.06)
-    assert quantity(page, "limit", UNITS) == pytest.approx(parts["product"], rel=0.06)
+        assert shows_quantity(page, name, UNITS, parts[name])
+    assert shows_quantity(page, "total", UNITS, sum(parts.values()))
+    assert shows_quantity(page, "limit", UNITS, parts["product"])
     n, d, g = sizes[:3]
-    assert quantity(page, "file", BYTES) == pytest.approx(4 * n * d, rel=0.01)
-    assert quantity(page, "sent", BYTES) == pytest.approx(8 * (d * d + g * d + g), rel=0.01)
+    assert shows_quantity(page, "file", BYTES, 4 * n * d)
+    assert shows_quantity(page, "sent", BYTES, 8 * (d * d + g * d + g))
     shares = page.locator(".ufs-bar").evaluate_all("nodes => nodes.map(n => parseFloat(n.style.width))")
     np.testing.assert_allclose(shares, [100 * parts[p] / sum(parts.values()) for p in PARTS], atol=0.2)
 

@@ -16,12 +16,12 @@ from figure_page import (
     assert_hostile_text_is_text,
     boxes,
     content,
-    number,
     output,
     press,
     wait_for_speech,
 )
 from scipy.stats import kendalltau
+from shown import shows
 
 from ufs.widgets import Ranking, ranking
 
@@ -131,11 +131,11 @@ def check(page: Any, key: str, family: str | None, chosen: int) -> None:
     one = ordered[chosen]
     others = [other for other in ordered if family in (None, other["family"]) and other["name"] != one["name"]]
     wrong = [other for other in others if (other[key] - one[key]) * (other["accuracy"] - one["accuracy"]) < 0]
-    assert number(output(page, "tau")) == pytest.approx(tau(key, family), abs=0.006)
-    assert number(output(page, "pairs")) == pytest.approx(50 * (1 + tau(key, family)), abs=0.6)
+    assert shows(output(page, "tau"), tau(key, family))
+    assert shows(output(page, "pairs"), 50 * (1 + tau(key, family)))
     assert output(page, "name") == f"{one['name']}, seed {one['seed']}"
-    assert number(output(page, "accuracy")) == pytest.approx(100 * one["accuracy"], abs=0.06)
-    assert number(output(page, "value")) == pytest.approx(one[key], abs=6e-4)
+    assert shows(output(page, "accuracy"), 100 * one["accuracy"])
+    assert shows(output(page, "value"), one[key])
     assert output(page, "wrong") == f"{len(wrong)} of {len(others)}"
 
 

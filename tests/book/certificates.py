@@ -23,6 +23,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from unittest import mock
 
@@ -160,7 +161,9 @@ def copied(values: Namespace) -> Namespace:
     copies = {}
     for name, value in values.items():
         try:
-            copies[name] = value if isinstance(value, types.ModuleType) else copy.deepcopy(value, memo)
+            copies[name] = (
+                value if isinstance(value, (types.ModuleType, TemporaryDirectory)) else copy.deepcopy(value, memo)
+            )
         except (TypeError, NotImplementedError, RuntimeError):
             copies[name] = value
     return copies
@@ -216,6 +219,9 @@ def as_a_kernel(run: Run, folder: Path) -> Iterator[None]:
             os.chdir(here)
             sys.path[:] = path
             plt.close("all")
+            for value in run.namespace.values():
+                if isinstance(value, TemporaryDirectory):
+                    value.cleanup()
 
 
 def generators() -> Callable[[], None]:

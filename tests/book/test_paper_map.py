@@ -64,6 +64,33 @@ def names_of_tests(path: Path) -> set[str]:
     return {name for name in found if name.split("::")[-1].startswith("test_")}
 
 
+def marked(path: Path) -> set[tuple[str, str]]:
+    """(label, name) for each ``@pytest.mark.result(label)`` of a file's tests."""
+    tree, found = ast.parse(path.read_text(encoding="utf-8")), set()
+    for owner in (tree, *(node for node in tree.body if isinstance(node, ast.ClassDef))):
+        prefix = f"{owner.name}::" if isinstance(owner, ast.ClassDef) else ""
+        for test in (node for node in owner.body if isinstance(node, ast.FunctionDef)):
+            for mark in test.decorator_list:
+                if isinstance(mark, ast.Call) and ast.unparse(mark.func) == "pytest.mark.result":
+                    found |= {(ast.literal_eval(label), prefix + test.name) for label in mark.args}
+    return found
+
+
+def test_marks_are_read(tmp_path: Path) -> None:
+    source = '@pytest.mark.result("R1", "R2")\ndef test_a(): ...\n\nclass TestB:\n    @pytest.mark.result("R3")\n'
+    (tmp_path / "test_x.py").write_text(source + "    def test_c(self): ...\n\ndef test_d(): ...\n")
+    assert marked(tmp_path / "test_x.py") == {("R1", "test_a"), ("R2", "test_a"), ("R3", "TestB::test_c")}
+
+
+def test_the_map_and_the_tests_name_each_other() -> None:
+    """What a row lists says of itself that it tests that result, and what says so is listed."""
+    listed = {(row["label"], *test.split("::", 1)) for row in DONE for test in row["tests"]}
+    files = {path.relative_to(PROJECT).as_posix(): path for path in (PROJECT / "tests").rglob("test_*.py")}
+    said = {(label, name, test) for name, path in files.items() for label, test in marked(path)}
+    assert not listed - said, "mark these with @pytest.mark.result(label)"
+    assert not said - listed, "list these under `tests` of their row of book/paper-map.yml"
+
+
 @pytest.mark.parametrize("row", DONE, ids=[row["label"] for row in DONE])
 class TestDone:
     def test_is_stated_in_its_chapter(self, row: dict[str, Any]) -> None:
@@ -100,3 +127,20 @@ class TestDone:
         assert len([link for link in cells[3].find_all("a") if f" {row['chapter']}." in link.get_text()]) == len(
             row["stated_in"]
         )
+
+    def test_each_value_of_a_row_stands_in_its_row(self, row: dict[str, Any], site: Path) -> None:
+        """An extension that leaves out a cell, or shifts one, leaves the rest as it was."""
+        page = BeautifulSoup((site / "book/back/paper-map.html").read_text(encoding="utf-8"), "html.parser")
+        (table,) = page.select(".ufs-paper-map table")
+        header = [cell.get_text() for cell in table.select("thead th")]
+        (tr,) = (tr for tr in table.select("tbody tr") if tr.td.get_text() == row["label"])
+        cells = dict(zip(header, tr.find_all("td"), strict=True))
+        assert cells["Statement"].get_text() == row["title"]
+        assert cells["Chapter"].get_text().startswith(f"{row['chapter']}. ")
+        assert len(cells["Stated in"].find_all("a")) == len(row["stated_in"])
+        assert len(cells["Function"].find_all("a")) == len(row["functions"])
+        assert [code.get_text() for code in cells["Test"].find_all("code")] == row["tests"]
+        roles = re.findall(r"\{glue:text\}`[^`]+`", row.get("measured", ""))
+        assert len(cells["Measured"].select("span.pasted-text")) == len(roles)
+        words = re.sub(r"\{glue:text\}`[^`]+`|[^A-Za-z]", "", row.get("measured", ""))
+        assert words == "" or words[:4] in re.sub(r"[^A-Za-z]", "", cells["Measured"].get_text())

@@ -274,3 +274,16 @@ class TestNumbers:
                     assert place.get_text().strip().startswith(name[0]), (
                         f"{tag} leads to {place.get_text().strip()[:40]}"
                     )
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_glued_value_arrives(page: str, site: Path) -> None:
+    """As many values on the built page as its source has roles."""
+    roles = [match[1] for text in texts(page) for match in re.finditer(r"\{glue:text\}`([^`]+)`", text)]
+    article = soup(site / f"{page}.html").article
+    assert article is not None
+    shown = [
+        span.get_text() for span in article.select("span.pasted-text") if not span.find_parent(class_="ufs-paper-map")
+    ]
+    assert len(shown) == len(roles), f"{len(roles)} glued values in the source, {len(shown)} on the page"
+    assert all(text.strip() for text in shown)
