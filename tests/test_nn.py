@@ -435,6 +435,7 @@ def test_frozen_layers_stay() -> None:
     assert torch.equal(network[0].weight, before)
 
 
+@pytest.mark.result("X1")
 def test_the_published_recipe_finds_the_exact_feature() -> None:
     """X1 from the table's cells: after 200 epochs s is within a few degrees of the exact minimiser on that table."""
     x, y = samples(x1_table(7), 100_000, seed=7)
@@ -563,6 +564,7 @@ def test_a_loss_that_blows_up_is_told() -> None:
 # ---- training on the exact distribution ------------------------------------------------------------------------------
 
 
+@pytest.mark.result("X1")
 @pytest.mark.parametrize("seed", range(10))
 def test_x1_has_its_minimum_for_free_and_for_bounded_features(seed: int) -> None:
     joint = x1_table(seed)
@@ -829,6 +831,7 @@ def test_a_saturated_hidden_layer_is_no_solution() -> None:
     assert training.gradient < 1e-10
 
 
+@pytest.mark.result("X2")
 @pytest.mark.parametrize("rho", [0.2, 0.02, 0.002])
 @pytest.mark.parametrize(("radius", "mean"), [(0.5, 0.0), (0.05, 0.5)])
 def test_the_whitening_penalty_gives_x2_a_minimum(rho: float, radius: float, mean: float) -> None:
@@ -855,6 +858,7 @@ def test_the_penalty_is_what_its_docstring_says() -> None:
     assert not any(m._forward_hooks for m in network.modules())
 
 
+@pytest.mark.result("X2")
 def test_at_the_penalised_minimum_the_hidden_layer_is_the_papers() -> None:
     """R12's W from the trained v and b: within a relative error that falls with the dependence and the radius."""
     errors = []

@@ -190,6 +190,7 @@ def flat(*blocks: np.ndarray) -> np.ndarray:
     return np.concatenate([np.ravel(block) for block in blocks])
 
 
+@pytest.mark.result("R10")
 def test_best_weights_are_a_minimum_of_the_local_loss() -> None:
     joint = weak(0.5)
 
@@ -201,6 +202,7 @@ def test_best_weights_are_a_minimum_of_the_local_loss() -> None:
     assert all(loss(best + 0.1 * step) >= loss(best) for step in random().standard_normal((200, best.size)))
 
 
+@pytest.mark.result("R11")
 def test_best_features_are_a_minimum_of_the_local_loss() -> None:
     joint = weak(0.5)
     best = ufs.optimal_features(V, B, joint)
@@ -253,6 +255,7 @@ def test_more_features_than_y_can_tell_apart() -> None:
     assert ufs.local_log_loss(s, v, B, joint) == pytest.approx(0, abs=1e-25)
 
 
+@pytest.mark.result("R11")
 def test_alternating_projections_are_ace() -> None:
     joint = weak(0.8)
     s = S
@@ -274,6 +277,7 @@ def test_hidden_layer_weights_minimise_the_local_loss_of_a_linear_layer() -> Non
     assert all(loss(best + 0.1 * step) > loss(best) for step in random().standard_normal((200, 8)))
 
 
+@pytest.mark.result("R12")
 @pytest.mark.parametrize(("activation", "function"), [("sigmoid", expit), ("tanh", np.tanh)])
 def test_hidden_layer_weights_give_the_projected_features_to_first_order(
     activation: str, function: Callable[..., Any]
@@ -461,6 +465,7 @@ def excess(s: np.ndarray, v: np.ndarray, b: np.ndarray, joint: ufs.Joint) -> np.
     return P_X[:, None] * ufs.posterior(s, v, b) - joint.P
 
 
+@pytest.mark.result("R10")
 def test_the_exact_best_weights_differ_by_a_relative_order_one() -> None:
     eps, error = np.geomspace(1e-3, 1e-1, 5), []
     for e in eps:
@@ -477,6 +482,7 @@ def test_the_exact_best_weights_differ_by_a_relative_order_one() -> None:
     assert ufs.remainder_order(error, eps) == pytest.approx(1, abs=0.1)
 
 
+@pytest.mark.result("R11")
 def test_the_exact_best_features_differ_by_a_relative_order_one() -> None:
     eps, error = np.geomspace(1e-3, 1e-1, 5), []
     for e in eps:

@@ -164,7 +164,7 @@ def copied(values: Namespace) -> Namespace:
             copies[name] = (
                 value if isinstance(value, (types.ModuleType, TemporaryDirectory)) else copy.deepcopy(value, memo)
             )
-        except (TypeError, NotImplementedError, RuntimeError):
+        except (TypeError, RuntimeError):
             copies[name] = value
     return copies
 
