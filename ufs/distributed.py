@@ -47,7 +47,7 @@ def dask_statistics(features: Any, labels: Any) -> HScore:
     ImportError
         If Dask is not installed.
     ValueError
-        If features and labels do not match; as :meth:`~ufs.hscore.HScore.update` does, naming the block.
+        If features and labels do not match; as :meth:`~ufs.moments.Moments.update` does, naming the block.
 
     Examples
     --------
