@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
 import json
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -22,14 +24,13 @@ MEAN = np.array([0.35, 0.55])
 
 
 @pytest.fixture(scope="module")
-def experiment() -> ModuleType:
+def experiment() -> Iterator[ModuleType]:
     """The script that stored the runs."""
-    spec = importlib.util.spec_from_file_location("hidden_layers", PROJECT / "experiments" / "hidden_layers.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(PROJECT / "experiments"))
+        yield importlib.import_module("hidden_layers")
+    for name in ("hidden_layers", "stored"):
+        sys.modules.pop(name, None)
 
 
 @pytest.fixture(scope="module")

@@ -487,7 +487,7 @@ def script() -> Iterator[ModuleType]:
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(FOLDER))
         yield importlib.import_module("ideal_network")
-    for name in ("ideal_network", "measures"):
+    for name in ("ideal_network", "measures", "stored"):
         sys.modules.pop(name, None)
 
 
