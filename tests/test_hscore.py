@@ -1287,3 +1287,25 @@ def test_a_p_value_is_that_of_permutation_and_of_regression():
     for few in (HScore().update(np.ones((5, 2)), [0, 1, 0, 1, 0]), HScore().update(np.eye(4), [0, 1, 2, 2])):
         with refused("a test needs one feature that varies, two classes, and more samples than either"):
             few.p_value()
+
+
+@pytest.mark.parametrize("way", ["in memory", "stream", "tensors"])
+def test_whatever_comes_without_a_warning_is_right_to_a_millionth(way):
+    """Features ever nearer to dependence, through the edge from which they are told of; both outcomes occur."""
+    score = {
+        "in memory": h_score,
+        "stream": lambda X, y: HScore().update(X[:200], y[:200]).update(X[200:], y[200:]).score(),
+        "tensors": lambda X, y: h_score(torch.tensor(X), y),
+    }[way]
+    rng, told, silent = np.random.default_rng(10), 0, 0
+    for distance in 10.0 ** rng.uniform(-14 if way != "stream" else -9, -2, 60):
+        y = rng.integers(3, size=400)
+        apart = rng.standard_normal((400, 3)) + y[:, None] * rng.uniform(0, 2, 3)
+        near = apart @ np.array([[1, 1, 1], [0, distance, 0], [0, 0, distance]])
+        found, warned = heard(lambda near=near, y=y: score(near, y))
+        if warned:
+            told += 1
+        else:
+            silent += 1
+            assert found == pytest.approx(h_score(apart, y), rel=1e-6)
+    assert min(told, silent) >= 5
