@@ -24,6 +24,7 @@ from figure_page import (
     swipe,
     wait_for_speech,
 )
+from shown import shows
 
 import ufs
 from ufs.widgets import Simplex, simplex
@@ -127,7 +128,7 @@ def screen(page: Any, p: Any) -> tuple[float, float]:
 def test_it_opens_with_the_exact_numbers(show: Show, figure: Simplex) -> None:
     page = show(figure)
     check(page, figure, P1, P2)
-    assert reading(page, "error") == pytest.approx(100 * (figure.local / figure.divergence - 1), abs=0.06)
+    assert shows(page.locator(".ufs-error").inner_text(), 100 * (figure.local / figure.divergence - 1))
     first, second = figure.phi
     angle = np.degrees(np.arccos(first @ second / np.linalg.norm(first) / np.linalg.norm(second)))
     assert reading(page, "angle") == round(angle)

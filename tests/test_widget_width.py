@@ -18,11 +18,11 @@ from figure_page import (
     assert_hostile_text_is_text,
     boxes,
     content,
-    number,
     output,
     press,
     wait_for_speech,
 )
+from shown import all_show, shows
 
 from ufs import Joint, modes
 from ufs.widgets import Width, width
@@ -56,7 +56,7 @@ def test_data(eyes: Joint, many: Joint, figure: Width) -> None:
     for table, joint in zip(tables, (eyes, many), strict=True):
         exact = modes(joint, 3)
         np.testing.assert_allclose(table["sigma"], exact.sigma, rtol=1e-5)
-        np.testing.assert_allclose(table["modes"], exact.f.T, atol=6e-5)
+        np.testing.assert_allclose(table["modes"], exact.f.T, rtol=1e-5, atol=1e-10)
         np.testing.assert_allclose(table["px"], joint.px, rtol=1e-5)
         for layer in table["layers"]:
             gram = np.array(layer) * joint.px @ np.array(layer).T
@@ -103,10 +103,10 @@ def test_labels_are_text(eyes: Joint) -> None:
 # ---- in a browser ----------------------------------------------------------------------------------------------------
 
 
-def shown(page: Any) -> np.ndarray:
+def shown(page: Any) -> list[str]:
     """Return the values of the projection as the figure reads them out."""
     label = page.locator(".ufs-plane svg").first.get_attribute("aria-label")
-    return np.array([number(text) for text in re.findall(r" ([−-]?\d+\.\d\d)", label.split(":")[1])])
+    return re.findall(r" ([−-]?\d+\.\d\d)", label.split(":")[1])
 
 
 def check(page: Any, joint: Joint, drawn: np.ndarray, mode: int, units: int) -> None:
@@ -114,11 +114,11 @@ def check(page: Any, joint: Joint, drawn: np.ndarray, mode: int, units: int) -> 
     share = joint.px @ values**2
     lost = modes(joint).sigma[mode] ** 2 * (1 - share) / 2
     assert output(page, "units") == f"{units} of {len(joint.px) - 1}"
-    np.testing.assert_allclose(shown(page), values, atol=0.008)
-    assert number(output(page, "share")) == pytest.approx(100 * share, abs=0.15)
-    assert number(output(page, "lost")) == pytest.approx(lost, abs=2e-4)
+    assert all_show(shown(page), values)
+    assert shows(output(page, "share"), 100 * share)
+    assert shows(output(page, "lost"), lost)
     if share < 0.99:
-        assert number(output(page, "turn")) == pytest.approx(np.degrees(np.arccos(np.sqrt(share))), abs=0.6)
+        assert shows(output(page, "turn"), np.degrees(np.arccos(np.sqrt(share))))
 
 
 def test_every_choice_shows_its_projection(show: Show, figure: Width, eyes: Joint, many: Joint) -> None:

@@ -19,7 +19,6 @@ LAYERS = 3  # random layers to choose from
 MODES = 3  # targets to choose from
 SYMBOLS = 30  # of X, which the figure has room for
 SPREAD = np.sqrt(0.5)  # of the uniform weights: Glorot's for 8 symbols and 4 units
-DIGITS = 4  # of the features
 
 
 class Width(Figure):
@@ -130,8 +129,8 @@ def _table(name: str, joint: Joint, rng: np.random.Generator) -> dict[str, Any]:
         "labels": visible(joint.x_labels),
         "px": joint.px.tolist(),
         "sigma": found.sigma.tolist(),
-        "modes": found.f.T.round(DIGITS).tolist(),
-        "layers": [_layer(joint.px, rng).round(DIGITS).tolist() for _ in range(LAYERS)],
+        "modes": found.f.T.tolist(),
+        "layers": [_layer(joint.px, rng).tolist() for _ in range(LAYERS)],
     }
 
 
