@@ -14,23 +14,11 @@ from stored import keep, write
 
 import ufs
 
-__all__ = ["CACHE", "fitted_weights", "keep", "rounded", "scores", "versions", "write"]
+__all__ = ["CACHE", "keep", "rounded", "scores", "versions", "write"]
 
 Array = NDArray[np.float64]
 
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "universal-features"
-
-
-def fitted_weights(features: NDArray[Any], labels: NDArray[np.int64], classes: int) -> Array:
-    """Weights Λ⁺ m that reach the H-score of these samples, a row for each class; zero for a class without a sample."""
-    s = np.asarray(features, dtype=float)
-    s = s - s.mean(axis=0)
-    scale = s.std(axis=0)
-    scale[scale == 0] = 1
-    s /= scale  # the score is free of scale; a cut-off of small eigenvalues is not
-    one_hot = np.eye(classes)[labels]
-    means = one_hot.T @ s / np.maximum(one_hot.sum(axis=0), 1)[:, None]
-    return means @ np.linalg.pinv(s.T @ s / len(s), rcond=1e-10, hermitian=True) / scale
 
 
 def scores(
@@ -43,13 +31,12 @@ def scores(
     """
     seen = ufs.HScore().update(train, train_labels)
     new = ufs.HScore().update(test, test_labels)
-    v = fitted_weights(train, train_labels, 1 + int(max(train_labels.max(), test_labels.max())))
     return {
         "h_train": seen.score(),
         "h_corrected": seen.corrected(),
         "h_test": new.score(),
         "h_test_corrected": new.corrected(),
-        "h_heldout": ufs.h_score_pair(np.asarray(test, dtype=float), v[test_labels]),
+        "h_heldout": seen.held_out(new),
         "rank": seen.rank,
         "effective_dimension": seen.effective_dimension,
     }

@@ -41,9 +41,6 @@ class Numpy:
     def host(self, values: Any) -> Any:
         return values
 
-    def double(self, values: Any) -> Any:
-        return values.astype(np.float64)
-
     def indices(self, codes: Any) -> Any:
         return codes.cpu().numpy() if is_tensor(codes) else np.asarray(codes, dtype=np.intp)
 
